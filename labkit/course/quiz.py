@@ -1,0 +1,119 @@
+"""Check yourself: questions about what people commonly get wrong, whose every answer explains itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from labkit.course.content import Option, Question
+from labkit.course.progress import Progress, now
+from labkit.course.showing import STYLE, Shown, card, escaped, html_widget, marked, spoken
+
+if TYPE_CHECKING:
+    from ipywidgets import Widget
+
+__all__ = ["Quiz"]
+
+_LETTERS = "abcdefgh"
+
+
+class Quiz(Shown):
+    """The questions at a lesson's end.
+
+    Parameters
+    ----------
+    progress : Progress
+        Where the answers are kept.
+    lesson : str
+        Which lesson.
+    questions : sequence of Question
+        What is asked.
+    """
+
+    def __init__(self, progress: Progress, lesson: str, questions: Sequence[Question]) -> None:
+        self._progress = progress
+        self._lesson = lesson
+        self.questions = tuple(questions)
+
+    def _attempts(self, question: Question) -> list[dict[str, Any]]:
+        return self._progress.lesson(self._lesson)["quiz"].get(question.id, [])
+
+    def _keep(self, question: Question, option: Option) -> str:
+        attempt = {"at": now(), "choice": option.text, "right": option.right}
+        self._progress.change(self._lesson, lambda lesson: lesson["quiz"].setdefault(question.id, []).append(attempt))
+        return self._explained(option)
+
+    def _explained(self, option: Option) -> str:
+        return f"{'Yes.' if option.right else 'Not quite.'} {option.why}"
+
+    def answer(self, number: int, letter: str) -> str:
+        """Answer without the widget: question 1 and up, option ``"a"`` and up; returns the explanation."""
+        question = self.questions[number - 1]
+        return self._keep(question, question.shuffled[_LETTERS.index(letter.lower())])
+
+    def summary(self) -> str:
+        """How many are answered, and how many were right at the first try."""
+        tries = [self._attempts(question) for question in self.questions]
+        answered = [attempts for attempts in tries if attempts]
+        if not answered:
+            return "Not answered yet."
+        right = sum(any(attempt.get("right") for attempt in attempts) for attempts in answered)
+        first = sum(bool(attempts[0].get("right")) for attempts in answered)
+        return f"{right} of {len(tries)} answered right, {first} of them at the first try."
+
+    def text(self) -> str:
+        """The questions and their options; not the answers."""
+        lines = [f"Check yourself: {len(self.questions)} questions. {self.summary()}"]
+        for number, question in enumerate(self.questions, start=1):
+            lines += ["", f"{number}. {question.ask.strip()}"]
+            lines += [f"   {letter}) {o.text}" for letter, o in zip(_LETTERS, question.shuffled, strict=False)]
+        return "\n".join(lines)
+
+    def html(self) -> str:
+        """On a static page every option opens to its explanation."""
+        items = "".join(
+            f"<li><p>{marked(question.ask)}</p>"
+            + "".join(
+                f"<details><summary>{marked(option.text)}</summary><p>{marked(self._explained(option))}</p></details>"
+                for option in question.shuffled
+            )
+            + "</li>"
+            for question in self.questions
+        )
+        return card("quiz", f"<p>{escaped(self.summary())}</p><ol>{items}</ol>")
+
+    def build(self) -> Widget:
+        """A question under the other, each with its options, a button and room for the explanation."""
+        import ipywidgets as w
+
+        self._summary = html_widget("")
+        asked = [self._build_question(number, question) for number, question in enumerate(self.questions, start=1)]
+        box = w.VBox([html_widget(STYLE), *asked, self._summary])
+        for name in ("labkit-card", "labkit-quiz"):
+            box.add_class(name)
+        self._summary.value = escaped(self.summary())
+        return box
+
+    def _build_question(self, number: int, question: Question) -> Widget:
+        import ipywidgets as w
+
+        attempts = self._attempts(question)
+        options = {option.text: option for option in question.shuffled}
+        chosen = attempts[-1]["choice"] if attempts and attempts[-1].get("choice") in options else None
+        radio = w.RadioButtons(options=list(options), value=chosen, layout={"width": "100%"})
+        button = w.Button(description="Check", tooltip=f"Check question {number}", layout={"width": "8em"})
+        explanation = html_widget(spoken(marked(self._explained(options[chosen]))) if chosen else "")
+
+        def check(_button: Any) -> None:
+            if radio.value is None:
+                explanation.value = spoken("Please choose an answer first.")
+                return
+            explanation.value = spoken(marked(self._keep(question, options[radio.value])))
+            self._summary.value = escaped(self.summary())
+
+        button.on_click(check)
+        part = w.VBox(
+            [html_widget(f"<p><strong>{number}.</strong> {marked(question.ask)}</p>"), radio, button, explanation]
+        )
+        part.add_class("labkit-question")
+        return part

@@ -1,0 +1,128 @@
+"""Theory, simulation and measurement side by side.
+
+`compare` runs an experiment on one host or both and puts the numbers next to each other. The three columns
+come from three computations that know nothing of each other.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from labkit.host import Host, Observation
+
+__all__ = ["Outcome", "compare"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The three columns of one experiment.
+
+    Parameters
+    ----------
+    experiment : module
+        Which one, such as `labkit.experiments.cpu_shares`.
+    settings : object
+        The experiment's `Settings`.
+    simulated, live : Observation or None
+        What was seen on each host; None where it was not asked for or could not run.
+    seconds : dict
+        How long each run took by the clock on the wall, by ``"simulated"`` and ``"live"``, in seconds or None.
+    why_not_live : str
+        Where a live run was asked for and could not be had: the reason and the remedy.
+    """
+
+    experiment: ModuleType
+    settings: Any
+    simulated: Observation | None
+    live: Observation | None
+    seconds: dict[str, float | None]
+    why_not_live: str = ""
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for each machine and quantity: machine, quantity, unit, theory, simulated, live."""
+        weights = self.live.provenance.weights if self.live else None
+        theory = self.experiment.theory(self.settings, weights) or {}
+        seen = self.simulated or self.live
+        rows = []
+        for row in seen.rows if seen else ():
+            key = (row["machine"], row["quantity"])
+            cells: dict[str, Any] = {
+                "machine": key[0],
+                "quantity": key[1],
+                "unit": row["unit"],
+                "theory": theory.get(key),
+            }
+            for column, observation in (("simulated", self.simulated), ("live", self.live)):
+                cells[column] = observation.value(*key) if observation else None
+            if self.live and self.live.disturbed > 0.03:
+                cells["disturbed"] = True
+            rows.append(cells)
+        return rows
+
+    @property
+    def host(self) -> dict[str, Any]:
+        """Where the numbers come from: names, accelerator, mechanisms, versions."""
+        described: dict[str, Any] = {"accelerator": None}
+        for column, observation in (("simulated", self.simulated), ("live", self.live)):
+            provenance = observation.provenance if observation else None
+            described[column] = dataclasses.asdict(provenance) if provenance else None
+            if provenance and provenance.host == "live":
+                described["accelerator"] = provenance.accelerator
+                described["disturbed"] = round(observation.disturbed, 4)
+        if self.why_not_live:
+            described["why_not_live"] = self.why_not_live
+        return described
+
+    def as_json(self) -> dict[str, Any]:
+        """The document that ``labkit run --json`` prints."""
+        return {
+            "experiment": self.experiment.NAME,
+            "settings": dataclasses.asdict(self.settings),
+            "host": self.host,
+            "rows": self.rows,
+            "seconds": self.seconds,
+        }
+
+
+def _timed(module: ModuleType, open_host: Callable[[], Host], settings: Any) -> tuple[Observation, float]:
+    started = time.monotonic()
+    with open_host() as host:
+        observation = module.run(host, settings)
+    return observation, round(time.monotonic() - started, 3)
+
+
+def compare(
+    module: ModuleType,
+    settings: Any,
+    *,
+    simulated: Callable[[], Host] | None = None,
+    live: Callable[[], Host] | None = None,
+) -> Outcome:
+    """Run an experiment on the hosts given and put what they say beside theory.
+
+    Parameters
+    ----------
+    module : module
+        The experiment.
+    settings : object
+        Its settings, checked.
+    simulated, live : callable that opens a host, optional
+        A column whose host is not given stays empty.
+
+    Raises
+    ------
+    HostError
+        Where the live host cannot run it; the caller decides whether to show the simulated column alone.
+    """
+    seen: dict[str, Observation | None] = {"simulated": None, "live": None}
+    seconds: dict[str, float | None] = {"simulated": None, "live": None}
+    for column, open_host in (("simulated", simulated), ("live", live)):
+        if open_host is not None:
+            seen[column], seconds[column] = _timed(module, open_host, settings)
+    return Outcome(module, settings, seen["simulated"], seen["live"], seconds)

@@ -1,0 +1,51 @@
+"""The live host: real guests on this computer, through libvirt.
+
+libvirt is imported late, and only here: everything else of labkit works without it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from labkit.host import HostError
+
+if TYPE_CHECKING:
+    from labkit.live.livehost import LiveHost
+
+__all__ = ["clean", "open_host"]
+
+
+def open_host(uri: str | None = None, progress: Callable[[str, float], None] | None = None) -> LiveHost:
+    """Open the first live host that works here.
+
+    Parameters
+    ----------
+    uri : str, optional
+        A libvirt of the person's own, such as ``qemu:///system``; the environment's ``LABKIT_URI`` names one too.
+        Without either, libvirt's QEMU driver runs inside this process.
+    progress : callable, optional
+        Told in words what is going on, and how much of it is done from 0 to 1.
+
+    Raises
+    ------
+    HostError
+        Where none works, with the remedy.
+    """
+    if os.environ.get("LABKIT_NO_LIVE"):
+        raise HostError("Live guests are switched off by LABKIT_NO_LIVE.", "Unset it to have them.")
+    from labkit.live import driver
+    from labkit.live.image import load
+    from labkit.live.livehost import LiveHost
+
+    uri = uri or os.environ.get("LABKIT_URI")
+    way = driver.named(uri) if uri else driver.embedded()
+    return LiveHost(way, load(), progress or (lambda _text, _done: None))
+
+
+def clean(dry_run: bool = False) -> list[str]:
+    """Remove what a crash left of labkit's own; see `labkit.live.ownership.clean`."""
+    from labkit.live.ownership import clean as sweep
+
+    return sweep(dry_run)

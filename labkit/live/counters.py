@@ -1,0 +1,90 @@
+"""Watching machines through libvirt's own counters.
+
+`vcpu.N.time` is how long a vCPU ran, `vcpu.N.delay` how long it was ready to run and had to wait (Linux's
+run_delay, Documentation/scheduler/sched-stats); both in nanoseconds since the vCPU began.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psutil
+
+from labkit.host import HostError
+from labkit.live.errors import translated
+
+if TYPE_CHECKING:
+    import libvirt
+
+    from labkit.live.machine import LiveMachine
+
+__all__ = ["Reading", "disturbance", "read"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The counters at one moment.
+
+    Parameters
+    ----------
+    time : float
+        When, in seconds of the monotonic clock.
+    ran, delayed : dict of str to float
+        By machine, the seconds that all its vCPUs ran, and were ready but waited.
+    busy : tuple of float
+        By CPU of the host, the seconds in which it was not idle.
+    """
+
+    time: float
+    ran: dict[str, float]
+    delayed: dict[str, float]
+    busy: tuple[float, ...]
+
+
+def read(connection: libvirt.virConnect, machines: Sequence[LiveMachine]) -> Reading:
+    """Read the counters of some machines, in one call.
+
+    Raises
+    ------
+    HostError
+        Where a machine has ended.
+    """
+    import libvirt
+
+    by_name = {machine.domain_name: machine.name for machine in machines}
+    ran, delayed = {}, {}
+    before = time.monotonic()
+    if machines:
+        with translated("read the machines' counters"):
+            kinds = libvirt.VIR_DOMAIN_STATS_VCPU | libvirt.VIR_DOMAIN_STATS_STATE
+            seen = connection.domainListGetStats([machine.domain for machine in machines], kinds)
+        for domain, stats in seen:
+            name = by_name[domain.name()]
+            if stats.get("state.state") == libvirt.VIR_DOMAIN_RUNNING:
+                present = [n for n in range(stats["vcpu.maximum"]) if f"vcpu.{n}.time" in stats]
+                ran[name] = sum(stats[f"vcpu.{n}.time"] for n in present) / 1e9
+                delayed[name] = sum(stats.get(f"vcpu.{n}.delay", 0) for n in present) / 1e9
+    after = time.monotonic()
+    for machine in machines:
+        if machine.name not in ran:
+            raise HostError(f"{machine.name} ended while it was being watched.", "Create it again.")
+    busy = tuple(sum(cpu) - cpu.idle - cpu.iowait - cpu.guest - cpu.guest_nice for cpu in psutil.cpu_times(percpu=True))
+    return Reading((before + after) / 2, ran, delayed, busy)
+
+
+def disturbance(first: Reading, last: Reading, cpus: Sequence[int]) -> float:
+    """The fraction of some host CPUs that went to anything but the machines on them.
+
+    Parameters
+    ----------
+    first, last : Reading
+        At the start and the end.
+    cpus : sequence of int
+        All CPUs that the machines may use; their vCPUs use no other.
+    """
+    busy = sum(last.busy[cpu] - first.busy[cpu] for cpu in cpus)
+    ours = sum(last.ran[name] - first.ran[name] for name in last.ran if name in first.ran)
+    return max(0.0, (busy - ours) / ((last.time - first.time) * len(cpus)))

@@ -1,0 +1,177 @@
+"""Reaching libvirt: its QEMU driver inside this very process, or the daemon that a person names.
+
+libvirt is imported late and only here and where its constants are needed: everything simulated works without it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import functools
+import grp
+import os
+import pwd
+import shutil
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from labkit.host import HostError
+from labkit.live import guardian, ownership
+from labkit.live.errors import translated
+from labkit.live.places import cache_root
+
+if TYPE_CHECKING:
+    import libvirt
+
+__all__ = ["Driver", "embedded", "load_libvirt", "named"]
+
+INSTALL = "Run ./course open, which installs what is missing and says what."
+
+
+@dataclass(frozen=True)
+class Driver:
+    """A way to libvirt.
+
+    Parameters
+    ----------
+    connection : libvirt.virConnect
+        The open connection.
+    uri : str
+        What it is a connection to.
+    root : pathlib.Path or None
+        The directory of an embedded host; None for a daemon's.
+    id : str
+        The unique part of the names of the machines made through it.
+    """
+
+    connection: libvirt.virConnect
+    uri: str
+    root: Path | None
+    id: str
+
+    @property
+    def privileged(self) -> bool:
+        """Whether libvirt runs as root and so may set control groups itself."""
+        return os.geteuid() == 0 if self.root else self.uri.endswith("/system")
+
+
+@functools.cache
+def load_libvirt() -> ModuleType:
+    """Import libvirt, start its event loop, and keep its messages off the screen.
+
+    Raises
+    ------
+    HostError
+        Where it cannot be imported, with what to install.
+    """
+    try:
+        import libvirt
+    except ImportError as error:
+        raise HostError("The Python module libvirt is not installed here.", INSTALL) from error
+    libvirt.registerErrorHandler(lambda _context, _error: None, None)
+    libvirt.virEventRegisterDefaultImpl()
+
+    def turn() -> None:
+        while True:
+            libvirt.virEventRunDefaultImpl()
+
+    threading.Thread(target=turn, name="labkit-libvirt-events", daemon=True).start()
+    return libvirt
+
+
+def _configure(root: Path) -> None:
+    """Write the driver's settings: QEMU runs as whoever runs us, and logs to files.
+
+    With the default log daemon each start waits 76 s for it, and with another user for QEMU libvirt's cached
+    capabilities never count as valid where /dev/kvm is not open to that user.
+    """
+    user, group = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
+    settings = {"user": f'"{user}"', "group": f'"{group}"', "stdio_handler": '"file"', "security_driver": '"none"'}
+    settings |= {"namespaces": "[]", "remember_owner": "0"}
+    (root / "etc").mkdir(mode=0o700)
+    (root / "etc" / "qemu.conf").write_text("".join(f"{name} = {value}\n" for name, value in settings.items()))
+
+
+def _adopt_orphans() -> None:
+    """Make this process the parent of the QEMUs that libvirt puts into the background (prctl(2))."""
+    pr_set_child_subreaper = 36
+    ctypes.CDLL(None, use_errno=True).prctl(pr_set_child_subreaper, 1, 0, 0, 0)
+
+
+def _remembered_capabilities() -> Path:
+    """Where libvirt's capability cache is kept between hosts: finding them out anew takes seconds.
+
+    libvirt checks each entry against QEMU, the kernel and /dev/kvm by itself, so an old one does no harm.
+    """
+    return cache_root() / "capabilities" / f"user-{os.geteuid()}"
+
+
+_lock = threading.Lock()
+_open: Driver | None = None
+
+
+def embedded() -> Driver:
+    """libvirt's QEMU driver in this process, opened once and shared by every host of the process.
+
+    Raises
+    ------
+    HostError
+        Where libvirt or its QEMU driver is missing or does not start.
+    """
+    global _open
+    with _lock:
+        if _open is None:
+            _open = _start_embedded()
+        return _open
+
+
+def _start_embedded() -> Driver:
+    if not sys.platform.startswith("linux"):
+        raise HostError("Live guests need Linux.", "The simulated host works everywhere.")
+    if shutil.which("qemu-system-x86_64") is None:
+        raise HostError("QEMU is not installed here.", INSTALL)
+    # Read by libvirt once, when it is first opened. Only errors, and not onto the notebook.
+    owned, pipe = ownership.settle_in()
+    root = Path(owned.root)
+    try:
+        os.environ.setdefault("LIBVIRT_LOG_OUTPUTS", f"4:file:{root}/libvirt.log")
+        libvirt = load_libvirt()
+        _adopt_orphans()
+        _configure(root)
+        remembered = _remembered_capabilities()
+        if remembered.is_dir():
+            shutil.copytree(remembered, root / "cache" / "qemu" / "capabilities")
+        uri = f"qemu:///embed?root={root}"
+        with translated("open libvirt's QEMU driver"):
+            connection = libvirt.open(uri)
+            connection.getVersion()  # finds out what QEMU can do, and files it
+        shutil.copytree(root / "cache" / "qemu" / "capabilities", remembered, dirs_exist_ok=True)
+    except BaseException:
+        os.close(pipe)
+        raise
+    atexit.register(_leave, str(root), pipe)
+    return Driver(connection, uri, root, owned.id)
+
+
+def _leave(root: str, pipe: int) -> None:
+    """End at once what the guardian would end a moment later, so that an exit leaves nothing even for that moment."""
+    guardian.end_everything(root, quiet=0.0 if not guardian.processes_of(root) else 0.2)
+    os.close(pipe)
+
+
+def named(uri: str) -> Driver:
+    """The libvirt that a person names, such as ``qemu:///system`` or ``qemu+ssh://host/system``.
+
+    Raises
+    ------
+    HostError
+        Where it cannot be reached, with libvirt's own words.
+    """
+    libvirt = load_libvirt()
+    with translated(f"reach {uri}"):
+        connection = libvirt.open(uri)
+    return Driver(connection, uri, None, os.urandom(4).hex())

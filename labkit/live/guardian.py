@@ -1,0 +1,120 @@
+"""The last one out switches off the light.
+
+Each process that opens an embedded host starts one guardian, a program of its own that does nothing but wait
+for that process to end. However it ends, by itself, by SIGKILL or with a crash, the guardian then ends every
+guest that the process left, one that was only just being started included, and removes the host's directory.
+
+It runs without labkit and without site packages, so that it starts in a few hundredths of a second and does not
+depend on anything that could break meanwhile.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+__all__ = ["end_everything", "start_time"]
+
+QUIET = 1.0  # seconds without a process of the host's before the guardian believes that none will come
+
+
+def start_time(pid: int) -> str | None:
+    """When a process started, in the kernel's ticks since boot; None where there is no such process.
+
+    With it a process number that has been given out again is told from the first one that had it
+    (proc(5), /proc/pid/stat, field 22).
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else fields[19]
+
+
+def processes_of(root: str) -> list[int]:
+    """The processes whose command line names a file below `root`: this host's QEMUs and their kin."""
+    mark = os.fsencode(root) + b"/"
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with contextlib.suppress(OSError):
+                if mark in (entry / "cmdline").read_bytes() and entry.stat().st_uid == os.geteuid():
+                    found.append(int(entry.name))
+    return found
+
+
+def control_groups_of(names: str) -> list[Path]:
+    """The control groups that libvirt made for machines whose name begins with `names`, innermost first."""
+    found: list[Path] = []
+    # libvirt writes a hyphen as \x2d where it names a scope, and as it is elsewhere.
+    wanted = (names, names.replace("-", "\\x2d"))
+    for top in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified"):
+        for pattern in ("machine/*", "machine.slice/*", "*/machine/*", "*/machine.slice/*"):
+            for group in Path(top).glob(pattern):
+                if any(f"-{name}" in group.name for name in wanted):
+                    found += [Path(path) for path, _, _ in os.walk(group, topdown=False)]
+    return found
+
+
+def end_everything(root: str, *, quiet: float = QUIET) -> list[str]:
+    """End what is left of the host whose directory is `root`, and remove the directory.
+
+    Parameters
+    ----------
+    root : str
+        The host's directory; its last part is the host's unique id, which the machines' names carry.
+    quiet : float
+        How long to go on looking after the last process was seen, in seconds, for one that is only now starting.
+
+    Returns
+    -------
+    list of str
+        What was ended or removed, in words.
+    """
+    done: list[str] = []
+    seen = time.monotonic()
+    while time.monotonic() - seen < quiet:
+        for pid in processes_of(root):
+            seen = time.monotonic()
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+                done.append(f"process {pid}")
+        time.sleep(0.05)
+    for group in control_groups_of(f"lk-{Path(root).name}-"):
+        with contextlib.suppress(OSError):
+            group.rmdir()
+            done.append(f"control group {group}")
+    if Path(root).exists():
+        shutil.rmtree(root, ignore_errors=True)
+        done.append(f"directory {root}")
+    return list(dict.fromkeys(done))
+
+
+def _wait_for_the_end_of(owner: int, started: str) -> None:
+    """Return when the owner closes its end of standard input, or is gone.
+
+    Both are looked at, as a child that the owner forked may hold the pipe open after it.
+    """
+    while start_time(owner) == started:
+        ready, _, _ = select.select([0], [], [], 1.0)
+        if ready and not os.read(0, 1):
+            return
+
+
+def main() -> None:
+    """Wait for the owner named on the command line, then clear up its host."""
+    root, owner, started = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    _wait_for_the_end_of(owner, started)
+    end_everything(root)
+
+
+if __name__ == "__main__":
+    main()

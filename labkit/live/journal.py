@@ -1,0 +1,31 @@
+"""The plain commands behind what labkit does, so that what is learnt here works at work."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+__all__ = ["Journal"]
+
+
+class Journal:
+    """A list of equivalent ``virsh`` commands, in the order in which they were carried out."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+
+    def virsh(self, *words: str | int | float) -> None:
+        """Note a ``virsh`` command; its words are quoted for a shell."""
+        self._lines.append("virsh " + shlex.join(str(word) for word in words))
+
+    def command(self, words: Sequence[str]) -> None:
+        """Note any other command."""
+        self._lines.append(shlex.join(words))
+
+    def note(self, text: str) -> None:
+        """Note something that has no command of its own, as a shell comment."""
+        self._lines.append(f"# {text}")
+
+    def lines(self) -> list[str]:
+        """All that was noted; a list of the caller's own."""
+        return list(self._lines)

@@ -1,0 +1,223 @@
+"""A real virtual machine: a domain of libvirt's, and the agent inside it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from labkit.host import CpuLoad, HostError
+from labkit.live.agent import Agent, Finished
+from labkit.live.errors import translated
+
+if TYPE_CHECKING:
+    import libvirt
+
+    from labkit.live.livehost import LiveHost
+
+__all__ = ["LiveJob", "LiveMachine"]
+
+
+class LiveJob:
+    """A load that runs in a guest until it is cancelled or the machine stops."""
+
+    def __init__(self, machine: LiveMachine, process: int, load: CpuLoad) -> None:
+        self._machine = machine
+        self._process = process
+        self._status: Finished | None = None
+        self.load = load
+
+    @property
+    def running(self) -> bool:
+        """Whether the load still runs."""
+        if self._status is None and self._machine.state == "running":
+            self._status = self._machine.agent.finished(self._process)
+        return self._status is None and self._machine.state == "running"
+
+    @property
+    def progress(self) -> float:
+        """0 while it runs, as it has no end of its own; 1 afterwards."""
+        return 0.0 if self.running else 1.0
+
+    @property
+    def result(self) -> Finished | None:
+        """How the program ended; None while it runs."""
+        return self._status
+
+    def wait(self, timeout: float | None = None) -> Finished | None:
+        """Wait for the load to end, at most `timeout` seconds.
+
+        Raises
+        ------
+        HostError
+            Where no timeout is given: a load that spins never ends by itself.
+        """
+        if timeout is None:
+            raise HostError("This load has no end of its own.", "Give wait() a timeout, or cancel() the job.")
+        ends = time.monotonic() + timeout
+        while self.running and time.monotonic() < ends:
+            time.sleep(0.1)
+        return self._status
+
+    def cancel(self) -> None:
+        """Stop the load."""
+        if self._machine.state == "running" and self.running:
+            # stress-ng ends its workers when it is asked to end.
+            self._machine.agent.start(["/bin/kill", str(self._process)])
+        self._machine.jobs = [job for job in self._machine.jobs if job is not self]
+
+
+def _reap(process: int) -> None:
+    """Wait for a QEMU of ours to end, so that it does not stay behind as a zombie.
+
+    libvirt's stop waits until the process is gone, for up to 40 s where process 1 is slow to collect it, as in many
+    containers. So this process adopts the QEMUs that it starts (see `labkit.live.driver`) and collects them.
+    """
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(process, 0)
+
+
+class LiveMachine:
+    """A running guest. Made by `LiveHost.create`.
+
+    Parameters
+    ----------
+    host : LiveHost
+        Where it runs.
+    name : str
+        Its name on this host.
+    domain : libvirt.virDomain
+        libvirt's handle.
+    vcpus, memory, shares : int
+        What it was made with; memory in MiB.
+    console_file : pathlib.Path or None
+        The file of what it prints.
+    """
+
+    def __init__(
+        self,
+        host: LiveHost,
+        name: str,
+        domain: libvirt.virDomain,
+        *,
+        vcpus: int,
+        memory: int,
+        shares: int,
+        console_file: Path | None,
+    ) -> None:
+        self.host = host
+        self.name = name
+        self.domain = domain
+        self.domain_name = domain.name()
+        self.vcpus = vcpus
+        self.memory: float = memory
+        self.shares = shares
+        self.shares_in_force: int | None = None
+        self.pinned: tuple[int, ...] | None = None
+        self.started_from = "power-on"
+        self.agent = Agent(domain, name)
+        self.jobs: list[LiveJob] = []
+        self._console_file = console_file
+        if host.root:
+            threading.Thread(target=_reap, args=(self.process,), name="labkit-reap", daemon=True).start()
+
+    def __repr__(self) -> str:
+        pinned = f", on CPU {','.join(map(str, self.pinned))}" if self.pinned else ""
+        return f"{self.name}: {self.state}, {self.vcpus} vCPU, {self.memory:g} MiB, {self.shares} shares{pinned}"
+
+    @property
+    def state(self) -> str:
+        """``"running"`` or ``"stopped"``."""
+        import libvirt
+
+        with contextlib.suppress(libvirt.libvirtError):
+            if self.domain.state()[0] == libvirt.VIR_DOMAIN_RUNNING:
+                return "running"
+        return "stopped"
+
+    @property
+    def process(self) -> int:
+        """The number of its QEMU process.
+
+        Raises
+        ------
+        HostError
+            Where it has none on this computer.
+        """
+        if self.host.root:
+            file = self.host.root / "run" / "qemu" / f"{self.domain_name}.pid"
+            with contextlib.suppress(OSError, ValueError):
+                return int(file.read_text())
+        for process in psutil.process_iter(["cmdline"]):
+            if any(f"guest={self.domain_name}," in word for word in process.info["cmdline"] or ()):
+                return process.pid
+        raise HostError(f"{self.name} has no process on this computer.", "It has ended, or runs on another.")
+
+    @property
+    def vcpu_threads(self) -> list[int]:
+        """The threads of QEMU that run the vCPUs, by vCPU, as QEMU names them (QMP's ``query-cpus-fast``)."""
+        import libvirt_qemu
+
+        with translated(f"ask QEMU about {self.name}"):
+            answer = libvirt_qemu.qemuMonitorCommand(self.domain, '{"execute": "query-cpus-fast"}', 0)
+        return [cpu["thread-id"] for cpu in json.loads(answer)["return"]]
+
+    def set(self, *, shares: int | None = None, pin: Iterable[int] | None = None) -> None:
+        """Change the running machine: its CPU shares, or the host CPUs its vCPUs may run on."""
+        self.host.change(self, shares=shares, pin=pin)
+
+    def run(self, load: CpuLoad) -> LiveJob:
+        """Start a load with stress-ng, one worker a vCPU.
+
+        The job is there as soon as the guest has started the program; `LiveHost.observe` waits until the vCPUs are busy.
+        """
+        command = ["/tools/bin/stress-ng", "--quiet", "--cpu", str(self.vcpus), "--cpu-load", f"{load.duty * 100:.0f}"]
+        self.host.note_agent(self, "guest-exec", command)
+        job = LiveJob(self, self.agent.start(command), load)
+        self.jobs.append(job)
+        return job
+
+    def execute(self, command: Sequence[str], timeout: float = 60.0) -> Finished:
+        """Run a program inside the guest to its end and return what it printed.
+
+        Parameters
+        ----------
+        command : sequence of str
+            The program and its arguments, as in ``["uname", "-r"]``; a path, or a name that the guest's shell knows.
+        timeout : float
+            Seconds after which it is given up.
+        """
+        words = [str(word) for word in command]
+        if not words:
+            raise ValueError("a command needs at least the name of a program")
+        if "/" not in words[0]:
+            words = ["/bin/sh", "-c", 'exec "$0" "$@"', *words]
+        self.host.note_agent(self, "guest-exec", command)
+        return self.agent.run(words, timeout)
+
+    def console(self) -> str:
+        """Everything that the machine has printed on its serial console."""
+        if self._console_file is None or not self._console_file.exists():
+            return ""
+        return self._console_file.read_text(errors="replace")
+
+    def xml(self) -> str:
+        """libvirt's description of the machine, the domain XML."""
+        with translated(f"describe {self.name}"):
+            return self.domain.XMLDesc()
+
+    def statistics(self) -> dict[str, Any]:
+        """All that libvirt counts about the machine, as ``virsh domstats`` shows it."""
+        with translated(f"read the counters of {self.name}"):
+            return self.host.connection.domainListGetStats([self.domain])[0][1]
+
+    def stop(self) -> None:
+        """Switch the machine off and forget it; doing so twice is no error."""
+        self.host.remove(self)

@@ -1,0 +1,156 @@
+"""Starting a guest from a saved boot instead of from power-on.
+
+A guest of each shape boots once and is saved, its memory written to a file, as ``virsh save`` does. Later ones start as
+clones of it: the file's header holds the domain XML, and with another XML it restores as another machine. Its name,
+uuid and network address are new; what is inside the saved memory (the clock, the address, the state of the random
+number generator) is put right through the agent.
+
+The header is that of libvirt's ``virQEMUSaveHeader`` (src/qemu/qemu_saveimage.h, version 2): magic, then in the
+saving machine's byte order version, length of XML and cookie, was-running flag, compression, offset of the cookie.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import BinaryIO
+
+from labkit.host import HostError
+from labkit.live.domain import Shape
+from labkit.live.places import cache_root
+
+__all__ = ["clone", "forget", "key_of", "once"]
+
+_HEADER = struct.Struct("=16s5I56x")
+_MAGIC = b"LibvirtQemudSave"
+KEPT = 6  # saved shapes; the one not used for longest makes room
+
+
+def key_of(shape: Shape, image_digest: str, versions: dict[str, str]) -> str:
+    """The name of a saved boot: it changes with anything that a saved memory depends on."""
+    described = json.dumps({"layout": 1, "shape": asdict(shape), "image": image_digest, **versions}, sort_keys=True)
+    return hashlib.sha256(described.encode()).hexdigest()[:16]
+
+
+def _shelf() -> Path:
+    shelf = cache_root() / "saved"
+    shelf.mkdir(mode=0o700, exist_ok=True)
+    return shelf
+
+
+@contextlib.contextmanager
+def _locked(key: str) -> Iterator[None]:
+    with (_shelf() / f"{key}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def once(key: str, make: Callable[[Path], None]) -> Path:
+    """The file of a saved boot, made by `make` where there is none yet.
+
+    Parameters
+    ----------
+    key : str
+        Which one.
+    make : callable
+        Given a path that does not exist, saves a freshly booted guest there. Of several processes that ask at once, one makes it.
+    """
+    file = _shelf() / key
+    if not file.exists():
+        with _locked(key):
+            if not file.exists():
+                making = file.with_suffix(f".making-{os.getpid()}")
+                try:
+                    make(making)
+                    making.rename(file)
+                finally:
+                    making.unlink(missing_ok=True)
+                _make_room()
+    os.utime(file)
+    return file
+
+
+def _make_room() -> None:
+    files = [path for path in _shelf().iterdir() if not path.suffix]
+    for file in sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)[KEPT:]:
+        file.unlink(missing_ok=True)
+    for stale in _shelf().glob("*.making-*"):
+        if time.time() - stale.stat().st_mtime > 3600:
+            stale.unlink(missing_ok=True)
+
+
+def forget(key: str) -> None:
+    """Remove a saved boot that did not start."""
+    (_shelf() / key).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def clone(saved: Path, pipe: Path, rewrite: Callable[[str], str]) -> Iterator[None]:
+    """Hold out a saved guest under another domain XML, for the length of a ``with`` block.
+
+    It is not copied: libvirt reads the new header and then the saved memory from a named pipe, so that a
+    start needs no disk space and no time for writing.
+
+    Parameters
+    ----------
+    saved : pathlib.Path
+        The saved guest.
+    pipe : pathlib.Path
+        Where to make the pipe; libvirt is to restore from there within the block.
+    rewrite : callable
+        Given the saved XML, returns that of the clone.
+
+    Raises
+    ------
+    HostError
+        Where the file is not a saved guest, or is cut short.
+    """
+    with saved.open("rb") as source:
+        head = _changed_head(source, rewrite)
+        os.mkfifo(pipe, 0o600)
+        # With a reading end of ours the writer's open() does not wait for libvirt, which may never come.
+        ours = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        feeder = threading.Thread(target=_feed, args=(pipe, head, source), name="labkit-restore", daemon=True)
+        try:
+            feeder.start()
+            yield
+        finally:
+            os.close(ours)
+            feeder.join(10.0)
+            pipe.unlink(missing_ok=True)
+
+
+def _feed(pipe: Path, head: bytes, source: BinaryIO) -> None:
+    """Write the header and then the saved memory; ends early where the reader goes away."""
+    with contextlib.suppress(BrokenPipeError), pipe.open("wb", buffering=0) as target:
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(target, fcntl.F_SETPIPE_SZ, 1 << 20)
+        target.write(head)
+        offset, end = source.tell(), os.fstat(source.fileno()).st_size
+        while offset < end:
+            offset += os.sendfile(target.fileno(), source.fileno(), offset, end - offset)
+
+
+def _changed_head(source: BinaryIO, rewrite: Callable[[str], str]) -> bytes:
+    """Read libvirt's header, XML and cookie, and return them with the XML changed."""
+    damaged = HostError("The saved boot is damaged.", "It is made again at the next start.")
+    head = source.read(_HEADER.size)
+    if len(head) < _HEADER.size or not head.startswith(_MAGIC):
+        raise damaged
+    magic, version, length, running, compression, cookie_at = _HEADER.unpack(head)
+    data = source.read(length)
+    if version != 2 or len(data) < length:
+        raise damaged
+    xml, cookie = (data[:cookie_at], data[cookie_at:]) if cookie_at else (data, b"")
+    body = rewrite(xml.rstrip(b"\0").decode()).encode() + b"\0"
+    changed = _HEADER.pack(magic, version, len(body) + len(cookie), running, compression, cookie_at and len(body))
+    return changed + body + cookie

@@ -1,0 +1,255 @@
+"""The simulated host: a machine room in a glass case.
+
+Everything in it moves by one clock, a `simpy.Environment`, and only while somebody watches or waits. An
+hour in it takes seconds of yours, and the same hour can be had again: same seed, same room, same hour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType, TracebackType
+from typing import Literal
+
+import simpy
+from simpy.events import Event, Timeout
+
+from labkit.host import Ability, HostError, Observation, mebibytes
+from labkit.model.abilities import ability_of
+from labkit.model.arguments import checked_name, checked_pin, checked_seconds, checked_whole
+from labkit.model.loads import drive
+from labkit.model.machine import LONGEST, SHARES, SimulatedJob, SimulatedMachine
+from labkit.model.observing import observe
+from labkit.model.rules import RULES
+from labkit.model.scheduler import Scheduler
+
+__all__ = ["SimulatedHost", "simulated"]
+
+CPUS = 256
+MACHINES = 10_000
+INTERVALS = 100_000
+
+
+class SimulatedHost:
+    """A computer that exists only in the model; it answers what a live host does, at once.
+
+    Each CPU shares its time fairly, by weight, among the vCPUs in its own queue, to within one time slice.
+    Between CPUs there is only the balancing of queues, as in Linux: where machines are free to run on
+    several CPUs, what they get may differ from what is fair on the whole (`labkit.model.scheduler` says how).
+
+    Parameters
+    ----------
+    cpus : int
+        How many CPUs it has, 1 to 256.
+    rules : str
+        By whose rules it schedules: a name in `labkit.model.RULES`.
+    seed : int
+        Decides what is left to chance: in which moment of a period a load with a duty below 1 wants to run,
+        and the intervals at which queues are balanced.
+
+    Raises
+    ------
+    ValueError
+        Where an argument is outside its range, or there are no rules of that name.
+
+    Examples
+    --------
+    >>> from labkit.host import CpuLoad
+    >>> with SimulatedHost(cpus=1) as host:
+    ...     for name, shares in {"m1": 256, "m2": 512}.items():
+    ...         job = host.create(name, shares=shares).run(CpuLoad())
+    ...     host.observe(seconds=6)
+    simulated host, 1 CPU, Linux's rules, watched for 6 s
+      m1         cpu      0.333 CPU
+      m1         ready    0.667 1
+      m2         cpu      0.666 CPU
+      m2         ready    0.334 1
+    """
+
+    kind: Literal["simulated"] = "simulated"
+
+    def __init__(self, cpus: int = 2, *, rules: str = "kvm", seed: int = 0) -> None:
+        self.cpus = checked_whole("cpus", cpus, 1, CPUS)
+        if not isinstance(rules, str) or rules not in RULES:
+            raise ValueError(f"rules is one of {', '.join(map(repr, RULES))}, not {rules!r}")
+        self.seed = checked_whole("seed", seed, 0, 2**63 - 1)
+        self.rules = RULES[rules]
+        self.name = f"simulated host, {self.cpus} CPU{'s' * (self.cpus > 1)}, {self.rules.title}"
+        self.env = simpy.Environment()
+        self.scheduler = Scheduler(self.env, self.rules, self.cpus, self.seed)
+        self._machines: dict[str, SimulatedMachine] = {}
+        self._journal: list[str] = []
+        self._starting: list[SimulatedJob] = []
+        self._closed = ""
+
+    @property
+    def now(self) -> float:
+        """The host's own time in seconds since it was opened."""
+        return self.env.now
+
+    @property
+    def machines(self) -> Mapping[str, SimulatedMachine]:
+        """The machines on this host, by name, in the order of their creation."""
+        return MappingProxyType(self._machines)
+
+    def create(
+        self,
+        name: str,
+        *,
+        vcpus: int = 1,
+        memory: str | float = "128 MiB",
+        shares: int = 1024,
+        pin: Iterable[int] | None = None,
+    ) -> SimulatedMachine:
+        """Make a machine and switch it on.
+
+        Parameters
+        ----------
+        name : str
+            A letter, then letters, digits and hyphens; 20 characters at most; one of its name on a host.
+        vcpus : int
+            How many virtual CPUs it has, 1 to 64.
+        memory : str or float
+            Its memory; a number is in MiB. Nothing in the model depends on it yet.
+        shares : int
+            Its weight when CPUs are short, 2 to 262144.
+        pin : iterable of int, optional
+            The host CPUs, counted from 0, that its vCPUs may run on; all where not given.
+
+        Raises
+        ------
+        HostError
+            Where there is a machine of that name, or there are 10,000 machines, or the host is closed.
+        ValueError
+            Where an argument is outside its range.
+        """
+        self.check_open()
+        name = checked_name(name)
+        vcpus = checked_whole("vcpus", vcpus, 1, 64)
+        size = mebibytes(memory)
+        shares = checked_whole("shares", shares, *SHARES)
+        allowed = checked_pin(pin, self.cpus)
+        if name in self._machines:
+            raise HostError(f"This host has a machine {name} already.", "Choose another name, or stop that one.")
+        if len(self._machines) >= MACHINES:
+            raise HostError(f"This host carries {MACHINES} machines at most, and has them.", "Stop some first.")
+        machine = SimulatedMachine(self, name, vcpus, size, shares, allowed)
+        self._machines[name] = machine
+        pinned = "" if pin is None else f" pin={','.join(map(str, sorted(allowed)))}"
+        self.note(f"create {name} vcpus={vcpus} memory={size:g}MiB shares={shares}{pinned}")
+        return machine
+
+    def can(self, ability: str) -> Ability:
+        """Whether the host can do something, such as ``"shares"``, and how, or why not."""
+        return ability_of(ability, self.rules)
+
+    def observe(self, seconds: float, every: float = 0.2) -> Observation:
+        """Run the clock for a while and return what was seen.
+
+        Quantities are `cpu`, in CPU, the time that a machine's vCPUs ran, and `ready`, the fraction of
+        elapsed time × vCPUs in which they could have run but had to wait (a guest sees it as steal). A vCPU
+        waits until the switch to it is over, as in Linux's run_delay.
+
+        Parameters
+        ----------
+        seconds : float
+            How long, 0.001 to 3600.
+        every : float
+            The length in seconds of one interval of the series, from 0.001. The last one may be shorter.
+
+        Raises
+        ------
+        HostError
+            Where the host is closed.
+        ValueError
+            Where an argument is outside its range, or there would be more than 100,000 intervals.
+        """
+        self.check_open()
+        seconds = checked_seconds("seconds", seconds, 0.001, LONGEST)
+        every = checked_seconds("every", every, 0.001, LONGEST)
+        if seconds / every > INTERVALS:
+            raise ValueError(f"every must leave at most {INTERVALS} intervals, not {seconds / every:.0f}")
+        self.note(f"observe seconds={seconds:g} every={every:g}")
+        return observe(self, seconds, every)
+
+    def journal(self) -> list[str]:
+        """What this host was asked to do, in words; there are no commands that would do it."""
+        return list(self._journal)
+
+    def close(self) -> None:
+        """Switch every machine off. Closing twice is no error."""
+        if self._closed:
+            return
+        for machine in list(self._machines.values()):
+            machine.stop()
+        self._closed = "has been closed"
+        self.note("close")
+
+    # -- for the rest of the model ----------------------------------------------------------------
+
+    def check_open(self) -> None:
+        """Raise HostError where the host is closed."""
+        if self._closed:
+            raise HostError(f"This host {self._closed}.", "Open another one with labkit.simulated().")
+
+    def note(self, action: str) -> None:
+        """Write an action into the journal."""
+        self._journal.append(f"# simulated: {action}")
+
+    def forget(self, machine: SimulatedMachine) -> None:
+        """Take a machine that was switched off from the list."""
+        del self._machines[machine.name]
+
+    def begin(self, job: SimulatedJob) -> None:
+        """Let a load begin at this moment, once time is about to pass, together with others started now."""
+        if not self._starting:
+            Timeout(self.env, 0).callbacks.append(self._begin_all)
+        self._starting.append(job)
+
+    def _begin_all(self, _event: Event) -> None:
+        # By name, so that the order in which machines were made or loads started decides nothing.
+        for job in sorted(self._starting, key=lambda job: job.machine.name):
+            if not job.progress:
+                job.begin(drive(self.env, self.scheduler, job.machine.group, job.load, self.seed))
+        self._starting.clear()
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass with nobody watching."""
+        self.check_open()
+        self.note(f"wait seconds={seconds:g}")
+        self.advance(self.now + seconds)
+
+    def advance(self, until: float) -> None:
+        """Run the clock to a moment.
+
+        An interrupt may hit in the middle of an event, and what was half done cannot be mended; so it closes the host.
+        """
+        if until <= self.now:
+            return
+        try:
+            self.env.run(until=until)
+        except KeyboardInterrupt:
+            self._closed = "was interrupted while its clock ran, and closed"
+            for machine in self._machines.values():
+                machine.abandon()
+            raise
+
+    def __enter__(self) -> SimulatedHost:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        lines = [f"{self.name}, at {self.now:g} s{', closed' if self._closed else ''}"]
+        machines = list(self._machines.values())
+        lines += [f"  {machine!r}" for machine in machines[:20]]
+        if len(machines) > 20:
+            lines.append(f"  and {len(machines) - 20} more")
+        return "\n".join(lines)
+
+
+def simulated(cpus: int = 2, *, rules: str = "kvm", seed: int = 0) -> SimulatedHost:
+    """Open a simulated host; see `SimulatedHost`."""
+    return SimulatedHost(cpus, rules=rules, seed=seed)

@@ -1,0 +1,158 @@
+"""Three bars a machine: theory hollow, simulated hatched, live solid.
+
+Drawn by matplotlib, without pyplot, into SVG whose text stays text and takes the page's own colours, so that one
+picture suits a light and a dark theme. The same outcome gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import io
+import re
+from typing import TYPE_CHECKING, Any
+
+from labkit.experiments.outcome import Outcome
+from labkit.host import Observation
+from labkit.views import text
+from labkit.views.palette import COLUMNS, look
+from labkit.views.picture import Picture
+from labkit.views.words import Quantity, number, quantity
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["figure"]
+
+_INK = "#0f1e2d"  # stands for the page's own text colour, and is replaced by currentColor
+_STYLE = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "labkit",
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "hatch.linewidth": 1.1,
+    "axes.edgecolor": _INK,
+    "axes.labelcolor": _INK,
+    "text.color": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+}
+_FILLS = {"theory": "hollow", "simulated": "hatched", "live": "solid"}
+
+
+def _theme_aware(svg: str, name: str, title: str) -> str:
+    """The bare <svg> element: the page's colours and font, ids of its own, a role and a name."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL)
+    svg = re.sub(r' id="(?:figure|axes|patch|text|line2d|matplotlib\.axis|[xy]tick|[A-Za-z]+Collection)_\d+"', "", svg)
+    svg = re.sub(r'(id="|href="#|url\(#)', rf"\g<1>{name}-", svg)
+    svg = svg.replace(_INK, "currentColor")
+    svg = re.sub(r"font: ([0-9.]+)px 'DejaVu Sans'[^;\"]*", r"font-size: \1px; font-family: inherit", svg)
+    box = re.search(r'viewBox="0 0 ([0-9.]+) ([0-9.]+)"', svg)
+    wide, high = (float(box[1]), float(box[2])) if box else (480.0, 240.0)
+    opening = (
+        f'<svg role="img" aria-label="{html.escape(title)}" viewBox="0 0 {wide:g} {high:g}" '
+        f'style="width:{wide * 4 / 3:.0f}px;max-width:100%;height:auto" '
+        'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'
+    )
+    return opening + svg[svg.index(">") + 1 :].strip()
+
+
+def _bars(axes: Axes, rows: list[dict[str, Any]], columns: list[str]) -> None:
+    thick = 0.8 / len(columns)
+    longest = max([row[column] for row in rows for column in columns if row[column] is not None] or [1.0])
+    for index, row in enumerate(rows):
+        for place, column in enumerate(columns):
+            value = row[column]
+            if value is None:
+                continue
+            at = index + (place - (len(columns) - 1) / 2) * thick
+            colour = look(index).colour
+            how: dict[str, Any] = {"edgecolor": _INK, "linewidth": 0.8}
+            if column == "theory":
+                how |= {"facecolor": "none", "linestyle": (0, (3, 2))}
+            elif column == "simulated":
+                how |= {"facecolor": "none", "edgecolor": colour, "hatch": "////", "linewidth": 1.2}
+            else:
+                how |= {"facecolor": colour}
+            axes.barh(at, value, thick * 0.86, **how)
+            axes.text(value + longest * 0.015, at, f"{number(value)} {column}", va="center", fontsize=7.5)
+
+
+def _panel(words: Quantity, rows: list[dict[str, Any]], columns: list[str]) -> str:
+    import matplotlib as mpl
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(_STYLE):
+        drawn = Figure(figsize=(4.9, 0.95 + len(rows) * (0.2 + 0.19 * len(columns))), facecolor="none")
+        FigureCanvasSVG(drawn)
+        axes = drawn.add_axes((0.08, 0, 0.9, 1), facecolor="none")
+        height = drawn.get_figheight()
+        axes.set_position((0.1, 0.47 / height, 0.88, (height - 0.85) / height))
+        _bars(axes, rows, columns)
+        names = [row["machine"] for row in rows]
+        axes.set_yticks(range(len(rows)), names)
+        axes.invert_yaxis()
+        longest = max([row[column] for row in rows for column in columns if row[column] is not None] or [1.0])
+        axes.set_xlim(0, (longest or 1.0) * 1.36)
+        axes.set_xlabel(f"{words.label} ({words.unit_words})")
+        axes.set_title(words.look_at, fontsize=9.5, loc="left", x=-0.1, pad=8)
+        axes.tick_params(axis="y", length=0)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="x", color=_INK, alpha=0.15, linewidth=0.6)
+        axes.set_axisbelow(True)
+        sink = io.StringIO()
+        drawn.savefig(sink, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    svg = sink.getvalue()
+    salt = hashlib.sha256((svg + words.name).encode()).hexdigest()[:8]
+    spoken = "; ".join(
+        f"{row['machine']}: " + ", ".join(f"{column} {number(row[column])}" for column in columns) for row in rows[:12]
+    )
+    more = f"; and {len(rows) - 12} more machines" if len(rows) > 12 else ""
+    return _theme_aware(svg, f"lk{salt}", f"Bar chart. {words.heading}. {spoken}{more}.")
+
+
+def _caption(outcome: Outcome, columns: list[str]) -> str:
+    key = ", ".join(f"{column} {_FILLS[column]}" for column in columns)
+    lines = [text.reading(outcome), f"Bars: {key}.", _sentence(text.simulated_line(outcome.simulated))]
+    lines.append(_sentence(text.live_line(outcome.live, outcome.why_not_live)))
+    return "<br>".join(html.escape(line) for line in lines)
+
+
+def _sentence(line: str) -> str:
+    return line[0].upper() + line[1:] + ("" if line.endswith(".") else ".")
+
+
+def _has(seen: Observation | None, column: str, rows: list[dict[str, Any]]) -> bool:
+    return seen is not None or (column == "theory" and any(row["theory"] is not None for row in rows))
+
+
+def figure(outcome: Outcome) -> Picture:
+    """Theory, simulation and measurement in one picture: three bars a machine, a panel for each quantity.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        What `labkit.views.run` or `labkit.experiments.outcome.compare` gave.
+
+    Returns
+    -------
+    Picture
+        Inline SVG for light and dark pages, with `labkit.views.table` as its text twin.
+    """
+    rows = outcome.rows
+    seen = {"theory": None, "simulated": outcome.simulated, "live": outcome.live}
+    columns = [column for column in COLUMNS if _has(seen[column], column, rows)]
+    panels = [
+        _panel(quantity(outcome.experiment, name), those, columns)
+        for name, those in text.by_quantity(rows).items()
+    ]
+    body = (
+        '<figure class="labkit-figure" style="margin:0">'
+        f'<div style="display:flex;flex-wrap:wrap;gap:12px 24px;align-items:flex-start">{"".join(panels)}</div>'
+        f'<figcaption style="font-size:90%;line-height:1.5;margin-top:6px">{_caption(outcome, columns)}</figcaption>'
+        "</figure>"
+    )
+    return Picture(body, text.table(outcome))

@@ -1,0 +1,154 @@
+"""What the browser needs to draw one state of the host: a few words, and one compact block of numbers.
+
+A frame is a plain dict. Its curves and time line lie one after another in `data`, as 32-bit floats, and the rest of
+the frame says where each begins. So a redraw is one message with one buffer.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from labkit.experiments.outcome import Outcome
+from labkit.host import Observation
+from labkit.views import text
+from labkit.views.palette import COLUMNS, looks_for_browser
+from labkit.views.words import quantity
+
+__all__ = ["Curve", "build", "curves_of"]
+
+_TIME_LINE = 1.0  # s of the run that the time line covers
+_MOST_BLOCKS = 6000
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line of a chart: a column's quantity of a machine over time, in seconds."""
+
+    column: str
+    machine: str
+    quantity: str
+    times: Sequence[float]
+    values: Sequence[float]
+
+
+class _Block:
+    """The numbers of a frame; equal stretches, such as the times that all curves share, are kept once."""
+
+    def __init__(self) -> None:
+        self.numbers = array("f")
+        self._places: dict[bytes, int] = {}
+
+    def put(self, values: Iterable[float]) -> int:
+        """Where those numbers begin."""
+        stretch = array("f", values)
+        key = stretch.tobytes()
+        if key not in self._places:
+            self._places[key] = len(self.numbers)
+            self.numbers.extend(stretch)
+        return self._places[key]
+
+    def bytes(self) -> bytes:
+        """The numbers as the browser reads them: little-endian."""
+        if sys.byteorder == "big":
+            self.numbers.byteswap()
+        return self.numbers.tobytes()
+
+
+def curves_of(outcome: Outcome) -> list[Curve]:
+    """The curves of an outcome: what each host saw over time, and theory as a level line."""
+    curves = []
+    longest = max((seen.seconds for seen in (outcome.simulated, outcome.live) if seen), default=0.0)
+    for row in outcome.rows:
+        if row["theory"] is not None:
+            levels = (row["theory"], row["theory"])
+            curves.append(Curve("theory", row["machine"], row["quantity"], (0.0, longest), levels))
+    for column, seen in (("simulated", outcome.simulated), ("live", outcome.live)):
+        for line in seen.series if seen else ():
+            curves.append(Curve(column, line.machine, line.quantity, line.times, line.values))
+    return curves
+
+
+def _time_line(seen: Observation | None, machines: Mapping[str, int], block: _Block) -> dict[str, Any]:
+    """The blocks of the CPUs' time line: start, length (ms), CPU and machine of each, four numbers a block."""
+    packed = array("f")
+    cpus, end = 1, min(_TIME_LINE, seen.seconds if seen else 0.0)
+    for event in seen.events if seen else ():
+        if event.kind != "run" or event.machine not in machines or event.cpu is None:
+            continue
+        if event.time >= end:
+            break
+        if len(packed) >= 4 * _MOST_BLOCKS:
+            end = event.time
+            break
+        length = min(event.seconds, end - event.time)
+        packed.extend((event.time * 1000, length * 1000, event.cpu, machines[event.machine]))
+        cpus = max(cpus, event.cpu + 1)
+    at = len(block.numbers)
+    block.numbers.extend(packed)
+    return {"cpus": cpus, "ms": end * 1000, "at": at, "n": len(packed) // 4, "note": "simulated"}
+
+
+def _column(rows: list[dict[str, Any]], column: str, machines: Mapping[str, int]) -> list[float | None]:
+    by_machine = {row["machine"]: row[column] for row in rows}
+    return [by_machine.get(machine) for machine in machines]
+
+
+def build(
+    outcome: Outcome,
+    serial: int,
+    *,
+    curves: Iterable[Curve] | None = None,
+    time_line: Observation | None = None,
+    span: tuple[float, float] | None = None,
+) -> dict[str, Any]:
+    """One frame.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        The bars and the tables.
+    serial : int
+        The frame's number; the view shows it in ``data-drawn`` once the frame is on screen.
+    curves : iterable of Curve, optional
+        The lines; the outcome's own where not given.
+    time_line : Observation, optional
+        The observation whose ``"run"`` events make the CPUs' time line; the outcome's simulated one where not given.
+    span : tuple of float, optional
+        The stretch of time that the curves show, in seconds.
+    """
+    rows, block = outcome.rows, _Block()
+    machines = {name: place for place, name in enumerate(dict.fromkeys(row["machine"] for row in rows))}
+    lines: dict[str, list[dict[str, Any]]] = {}
+    latest = 0.0
+    for curve in curves if curves is not None else curves_of(outcome):
+        if curve.machine not in machines or not curve.times:
+            continue
+        latest = max(latest, curve.times[-1])
+        packed = {"column": curve.column, "machine": machines[curve.machine], "n": len(curve.times)}
+        packed |= {"t": block.put(curve.times), "v": block.put(curve.values)}
+        lines.setdefault(curve.quantity, []).append(packed)
+    quantities = []
+    for name, those in text.by_quantity(rows).items():
+        words = quantity(outcome.experiment, name)
+        entry: dict[str, Any] = {"name": name, "unit": words.unit, "heading": words.heading}
+        entry |= {column: _column(those, column, machines) for column in COLUMNS}
+        quantities.append(entry | {"curves": lines.get(name, [])})
+    time_line = time_line or outcome.simulated
+    where = [text.simulated_line(outcome.simulated)] if outcome.simulated else []
+    if outcome.live or outcome.why_not_live:
+        where.append(text.live_line(outcome.live, outcome.why_not_live))
+    frame = {
+        "serial": serial,
+        "mode": "live" if outcome.live else "simulated",
+        "where": where,
+        "reading": text.reading(outcome),
+        "machines": looks_for_browser(list(machines)),
+        "quantities": quantities,
+        "span": list(span or (0.0, latest)),
+        "gantt": _time_line(time_line, machines, block),
+    }
+    return frame | {"data": block.bytes()}

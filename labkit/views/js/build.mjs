@@ -1,0 +1,29 @@
+// Bundles src/ into ../static, or into the folder given: `node build.mjs [folder]`. The same source gives the same bytes.
+import { build } from "esbuild";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const into = resolve(process.argv[2] ?? join(here, "..", "static"));
+
+await build({
+  absWorkingDir: here,
+  entryPoints: { hostview: "src/index.js" },
+  outdir: into,
+  bundle: true,
+  format: "esm",
+  target: "es2022",
+  minify: true,
+  charset: "utf8",
+  legalComments: "none",
+  logLevel: "warning",
+});
+await build({
+  absWorkingDir: here,
+  entryPoints: { hostview: "src/style.css" },
+  outdir: into,
+  bundle: true,
+  minify: true,
+  charset: "utf8",
+  logLevel: "warning",
+});

@@ -1,0 +1,45 @@
+// Up to three bars a machine: theory hollow, simulated hatched, live solid.
+import { marks, px, safe } from "./drawing.js";
+
+const COLUMNS = ["theory", "simulated", "live"];
+
+export function bars(frame, quantity, width, prefix, describedBy) {
+  const shown = COLUMNS.filter((column) => quantity[column]?.some((value) => value != null));
+  const many = frame.machines.length > 8;
+  const thick = many ? 7 : 11;
+  const left = Math.min(90, 14 + 7 * Math.max(2, ...frame.machines.map(({ name }) => name.length)));
+  const right = many ? 34 : 42;
+  const step = thick * shown.length + (many ? 5 : 9);
+  const height = step * frame.machines.length + 22;
+  const most = Math.max(quantity.unit === "1" ? 1 : 0, ...shown.flatMap((column) => quantity[column].map((v) => v ?? 0)));
+  const scale = (width - left - right) / (most || 1);
+  const { found, places } = marks(0, most, Math.max(2, (width - left) / 80));
+  const floor = height - 18;
+  const parts = found.map(
+    (at) =>
+      `<path d="M${px(left + at * scale)},0V${floor}" class="lk-grid"/>` +
+      `<text x="${px(left + at * scale)}" y="${height - 4}" text-anchor="middle">${at.toFixed(places)}</text>`,
+  );
+  frame.machines.forEach((machine, index) => {
+    const top = index * step + 4;
+    parts.push(
+      `<text x="${left - 7}" y="${px(top + (thick * shown.length) / 2 + 4)}" text-anchor="end" class="lk-name">${safe(machine.name)}</text>`,
+    );
+    shown.forEach((column, place) => {
+      const value = quantity[column][index];
+      if (value == null) return;
+      const y = top + place * thick;
+      const fill =
+        column === "theory" ? "none" : column === "live" ? machine.colour : `url(#${prefix}-simulated-${index})`;
+      const stroke = column === "simulated" ? ` style="stroke:${machine.colour}"` : "";
+      parts.push(
+        `<rect class="lk-bar lk-${column}" data-machine="${safe(machine.name)}" data-column="${column}" data-value="${value}"` +
+          ` x="${left}" y="${px(y + 0.5)}" width="${px(Math.max(0.5, value * scale))}" height="${thick - 2}" fill="${fill}"${stroke}/>`,
+        `<text x="${px(left + value * scale + 5)}" y="${px(y + thick - 2)}" class="lk-value">${value.toFixed(3)}</text>`,
+      );
+    });
+  });
+  parts.push(`<path d="M${left},0V${floor}H${width - right}" class="lk-axis"/>`);
+  const name = `Bars, ${quantity.heading}: ${shown.join(", ")} for each machine`;
+  return `<svg role="img" aria-label="${safe(name)}" aria-describedby="${describedBy}" width="${width}" height="${height}" class="lk-bars">${parts.join("")}</svg>`;
+}

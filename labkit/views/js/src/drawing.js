@@ -1,0 +1,80 @@
+// Small things that every chart needs: safe text, round scales, and the machines' patterns.
+
+const UNSAFE = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;" };
+
+/** Text that is safe between tags and in attributes. */
+export const safe = (text) => String(text).replace(/[&<>"']/g, (sign) => UNSAFE[sign]);
+
+/** A coordinate, short: SVG needs no more than a tenth of a pixel. */
+export const px = (value) => Math.round(value * 10) / 10;
+
+/** Round marks from 0 or `from` up to `to`, about `count` of them. */
+export function marks(from, to, count) {
+  const rough = (to - from) / Math.max(1, count);
+  const power = 10 ** Math.floor(Math.log10(rough || 1));
+  const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough * 0.999) ?? 10 * power;
+  const found = [];
+  for (let at = Math.ceil(from / step - 1e-9) * step; at <= to + step * 1e-6; at += step) found.push(at);
+  return { found, places: Math.max(0, -Math.floor(Math.log10(step) + 1e-9)) };
+}
+
+const STROKES = {
+  solid: "",
+  diagonal: "M-2,2l4,-4M0,8l8,-8M6,10l4,-4",
+  back: "M-2,6l4,4M0,0l8,8M6,-2l4,4",
+  cross: "M0,8l8,-8M0,0l8,8",
+  horizontal: "M0,4h8",
+  vertical: "M4,0v8",
+  plus: "M0,4h8M4,0v8",
+  dots: "",
+};
+
+/** The patterns: `prefix-run-N` for a block of machine N's, `prefix-simulated-N` for a hatched bar. */
+export function patterns(machines, prefix) {
+  const tile = (id, inside) =>
+    `<pattern id="${prefix}-${id}" width="8" height="8" patternUnits="userSpaceOnUse">${inside}</pattern>`;
+  const all = machines.map(({ colour, pattern }, index) => {
+    const over =
+      pattern === "dots"
+        ? '<circle cx="2" cy="2" r="1.3" class="lk-over-fill"/><circle cx="6" cy="6" r="1.3" class="lk-over-fill"/>'
+        : `<path d="${STROKES[pattern] ?? ""}" class="lk-over"/>`;
+    return (
+      tile(`run-${index}`, `<rect width="8" height="8" fill="${colour}"/>${over}`) +
+      tile(
+        `simulated-${index}`,
+        `<rect width="8" height="8" fill="${colour}" opacity="0.18"/>` +
+          `<path d="${STROKES.diagonal}" stroke="${colour}" stroke-width="1.8" fill="none"/>`,
+      )
+    );
+  });
+  return `<svg width="0" height="0" aria-hidden="true" class="lk-defs"><defs>${all.join("")}</defs></svg>`;
+}
+
+const SHAPES = {
+  circle: (x, y, r) => `M${px(x - r)},${px(y)}a${r},${r} 0 1,0 ${2 * r},0a${r},${r} 0 1,0 ${-2 * r},0`,
+  square: (x, y, r) => `M${px(x - r)},${px(y - r)}h${2 * r}v${2 * r}h${-2 * r}z`,
+  triangle: (x, y, r) => `M${px(x)},${px(y - r)}l${r},${2 * r}h${-2 * r}z`,
+  down: (x, y, r) => `M${px(x)},${px(y + r)}l${r},${-2 * r}h${-2 * r}z`,
+  diamond: (x, y, r) => `M${px(x)},${px(y - r)}l${r},${r}l${-r},${r}l${-r},${-r}z`,
+  cross: (x, y, r) => `M${px(x - r)},${px(y - r)}l${2 * r},${2 * r}m0,${-2 * r}l${-2 * r},${2 * r}`,
+  plus: (x, y, r) => `M${px(x - r)},${px(y)}h${2 * r}m${-r},${-r}v${2 * r}`,
+  star: (x, y, r) => `M${px(x - r)},${px(y)}h${2 * r}m${-r},${-r}v${2 * r}M${px(x - r)},${px(y - r)}l${2 * r},${2 * r}m0,${-2 * r}l${-2 * r},${2 * r}`,
+};
+
+/** The path of a marker of a machine's shape around a point. */
+export const marker = (shape, x, y, r = 2.6) => (SHAPES[shape] ?? SHAPES.circle)(x, y, r);
+
+/** Moves heights apart until each has room; keeps their order. */
+export function apart(heights, room, lowest) {
+  const order = heights.map((_, index) => index).sort((a, b) => heights[a] - heights[b]);
+  const placed = [...heights];
+  order.forEach((index, rank) => {
+    if (rank) placed[index] = Math.max(placed[index], placed[order[rank - 1]] + room);
+  });
+  let limit = lowest;
+  for (const index of [...order].reverse()) {
+    placed[index] = Math.min(placed[index], limit);
+    limit = placed[index] - room;
+  }
+  return placed;
+}

@@ -1,0 +1,156 @@
+// The live view of a host. Python sends one `frame`, JavaScript draws it, and says so in `data-drawn`.
+import { bars } from "./bars.js";
+import { curves } from "./curves.js";
+import { patterns, safe } from "./drawing.js";
+import { gantt, Span } from "./gantt.js";
+import { nameSliders } from "./sliders.js";
+import { table } from "./table.js";
+
+const SPOKEN_EVERY = 6000; // ms between two announcements while live numbers stream in
+let views = 0;
+
+const KEYS = {
+  ArrowLeft: "earlier",
+  ArrowRight: "later",
+  "+": "closer",
+  "=": "closer",
+  "-": "wider",
+  0: "whole",
+  Home: "whole",
+};
+
+const SKELETON = (id) => `
+<div class="lk-patterns"></div>
+<p class="lk-where"></p>
+<p class="lk-reading"></p>
+<ul class="lk-key" aria-label="How bars and lines are drawn">
+  <li><i class="lk-sample lk-sample-theory"></i>theory</li>
+  <li><i class="lk-sample lk-sample-simulated"></i>simulated</li>
+  <li><i class="lk-sample lk-sample-live"></i>live</li>
+</ul>
+<div class="lk-cards"></div>
+<section class="lk-time" aria-labelledby="${id}-time">
+  <h4 id="${id}-time">Which machine ran when <span class="lk-window"></span></h4>
+  <div class="lk-buttons" role="group" aria-label="Move and zoom the time line">
+    <button type="button" data-do="earlier" aria-label="Earlier">◀</button>
+    <button type="button" data-do="later" aria-label="Later">▶</button>
+    <button type="button" data-do="closer" aria-label="Zoom in">+</button>
+    <button type="button" data-do="wider" aria-label="Zoom out">−</button>
+    <button type="button" data-do="whole" aria-label="Back to the start">Start</button>
+  </div>
+  <div class="lk-lanes" role="group" tabindex="0" aria-label="Time line of the CPUs. Left and right move it, plus and minus zoom, 0 goes back to the start."></div>
+</section>
+<p class="lk-unseen lk-spoken" role="status" aria-live="polite"></p>`;
+
+function numbers(view) {
+  if (!view) return new Float32Array();
+  return new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
+}
+
+function render({ model, el }) {
+  views += 1;
+  const prefix = `lk${views}`;
+  const root = document.createElement("div");
+  root.className = "labkit-view";
+  root.setAttribute("role", "group");
+  root.setAttribute("aria-label", "Live view of the host");
+  root.dataset.lmSuppressShortcuts = "true";
+  root.innerHTML = SKELETON(prefix);
+  el.append(root);
+  const part = (name) => root.querySelector(`.lk-${name}`);
+  const span = new Span(120);
+  let waiting = 0;
+  let spokenAt = 0;
+  let speak = 0;
+  let data = new Float32Array();
+
+  function drawTime(frame) {
+    const total = frame.gantt.ms;
+    part("time").hidden = !frame.gantt.n;
+    if (!frame.gantt.n) return;
+    span.fit(total);
+    part("window").textContent = `(${frame.gantt.note}, ${span.from.toFixed(0)} to ${span.to.toFixed(0)} of the first ${total.toFixed(0)} ms)`;
+    part("lanes").innerHTML = gantt(frame, data, span, Math.max(260, root.clientWidth - 2), prefix);
+  }
+
+  function say(frame) {
+    clearTimeout(speak);
+    const due = frame.mode === "live" ? Math.max(400, spokenAt + SPOKEN_EVERY - Date.now()) : 400;
+    speak = setTimeout(() => {
+      spokenAt = Date.now();
+      part("spoken").textContent = frame.reading;
+    }, due);
+  }
+
+  function draw() {
+    waiting = 0;
+    const frame = model.get("frame");
+    if (!frame?.machines || !root.clientWidth) return;
+    data = numbers(frame.data);
+    const across = root.clientWidth >= 620 && frame.quantities.length > 1 ? 2 : 1;
+    const width = Math.floor((root.clientWidth - 18 * (across - 1)) / across) - 2;
+    root.dataset.mode = frame.mode;
+    part("patterns").innerHTML = patterns(frame.machines, prefix);
+    part("where").innerHTML = frame.where.map((line) => `<span>${safe(line)}</span>`).join("");
+    part("reading").textContent = frame.reading;
+    part("cards").innerHTML = frame.quantities
+      .map((quantity, index) => {
+        const id = `${prefix}-table-${index}`;
+        return `<section class="lk-card" style="width:${width}px" aria-labelledby="${id}-head"><h4 id="${id}-head">${safe(quantity.heading)}</h4>${bars(frame, quantity, width, prefix, id)}${curves(frame, quantity, data, width, id)}${table(frame, quantity, id)}</section>`;
+      })
+      .join("");
+    drawTime(frame);
+    say(frame);
+    root.dataset.drawn = String(frame.serial);
+    performance.clearMarks("labkit-drawn");
+    performance.mark("labkit-drawn", { detail: frame.serial });
+  }
+
+  // Latest wins: however many frames arrive, one is drawn per screen refresh.
+  function schedule() {
+    if (!waiting) waiting = document.hidden ? setTimeout(draw, 0) : requestAnimationFrame(draw);
+  }
+
+  function act(what) {
+    const frame = model.get("frame");
+    const total = frame?.gantt?.ms;
+    if (!total) return;
+    if (what === "earlier") span.move(-0.25, total);
+    if (what === "later") span.move(0.25, total);
+    if (what === "closer") span.zoom(0.5, total);
+    if (what === "wider") span.zoom(2, total);
+    if (what === "whole") span.reset(total);
+    drawTime(frame);
+  }
+
+  root.addEventListener("click", (event) => {
+    const button = event.target.closest?.("[data-do]");
+    if (button) act(button.dataset.do);
+  });
+  root.addEventListener("keydown", (event) => {
+    const what = event.target.closest?.(".lk-lanes") && !event.ctrlKey && !event.metaKey && KEYS[event.key];
+    if (what) {
+      act(what);
+      event.preventDefault();
+    }
+    event.stopPropagation();
+  });
+  let width = 0;
+  const sized = new ResizeObserver(() => {
+    nameSliders(root);
+    if (root.clientWidth !== width) {
+      width = root.clientWidth;
+      schedule();
+    }
+  });
+  sized.observe(root);
+  model.on("change:frame", schedule);
+  schedule();
+  return () => {
+    sized.disconnect();
+    clearTimeout(speak);
+    model.off("change:frame", schedule);
+  };
+}
+
+export default { render };

@@ -1,0 +1,18 @@
+// The text twin of a card: the same numbers, in a table that a screen reader walks through.
+import { safe } from "./drawing.js";
+
+const HEAD = ["theory", "simulated", "live", "error"];
+
+export function table(frame, quantity, id) {
+  const cell = (value) => (value == null ? "–" : value.toFixed(3));
+  const rows = frame.machines.map((machine, index) => {
+    const [theory, simulated, live] = ["theory", "simulated", "live"].map((column) => quantity[column]?.[index]);
+    const error = live == null || simulated == null ? null : live - simulated;
+    const signed = error == null ? "–" : `${error < -0.0005 ? "−" : "+"}${Math.abs(error).toFixed(3)}`;
+    return `<tr><th scope="row"><i class="lk-swatch" style="background:${machine.colour}"></i>${safe(machine.name)}</th><td>${cell(theory)}</td><td>${cell(simulated)}</td><td>${cell(live)}</td><td>${signed}</td></tr>`;
+  });
+  const heads = HEAD.map((word) =>
+    word === "error" ? '<th scope="col"><abbr title="live minus simulated">error</abbr></th>' : `<th scope="col">${word}</th>`,
+  );
+  return `<table id="${id}"><caption class="lk-unseen">${safe(quantity.heading)}; error is live minus simulated</caption><thead><tr><th scope="col">machine</th>${heads.join("")}</tr></thead><tbody>${rows.join("")}</tbody></table>`;
+}

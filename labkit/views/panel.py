@@ -1,0 +1,215 @@
+"""The panel of an experiment: sliders, a Simulated | Live switch, and the live view.
+
+On *Simulated* a slider runs the simulated host anew and redraws at once. On *Live* the guests boot, the same slider
+calls libvirt on them while they run, and what they get streams in beside the simulated curve.
+"""
+
+from __future__ import annotations
+
+import html
+import threading
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import ipywidgets as widgets
+
+from labkit.experiments.outcome import Outcome, compare
+from labkit.host import Host, HostError, Observation
+from labkit.views import frame as frames
+from labkit.views import text
+from labkit.views.asked import Openers, experiment_of, settings_of
+from labkit.views.controls import Controls
+from labkit.views.hostview import HostView
+from labkit.views.latest import Latest
+from labkit.views.session import Audience, Session
+
+__all__ = ["Panel"]
+
+_SIMULATED, _LIVE = "Simulated", "Live"
+
+
+class Panel(widgets.VBox):
+    """An experiment to play with, on the simulated host and on the live one.
+
+    Parameters
+    ----------
+    experiment : str or module
+        The experiment, such as ``"cpu-shares"``.
+    open_live : callable, optional
+        Opens the live host; `labkit.live` where not given.
+    open_simulated : callable, optional
+        Opens a simulated host for settings; `labkit.simulated` where not given.
+    **settings
+        Settings to start from, in place of the experiment's defaults.
+
+    Attributes
+    ----------
+    outcome : Outcome
+        What the panel shows at the moment.
+    settings : object
+        The settings as the sliders stand.
+    """
+
+    def __init__(
+        self,
+        experiment: str | ModuleType = "cpu-shares",
+        *,
+        open_live: Callable[[], Host] | None = None,
+        open_simulated: Callable[[Any], Host] | None = None,
+        **settings: Any,
+    ) -> None:
+        self.experiment = experiment_of(experiment)
+        self.settings = settings_of(self.experiment, settings)
+        self._openers = Openers.of(open_live, open_simulated)
+        self._session: Session | None = None
+        self._time_line: Observation | None = None
+        self._serial = 0
+        self._drawing = threading.Lock()
+        self._latest = Latest(self._follow)
+        self.view = HostView()
+        self.controls = Controls(self.experiment, self.settings, self._latest.ask, self._tell_error)
+        self.switch = widgets.ToggleButtons(
+            options=[_SIMULATED, _LIVE],
+            description="Host:",
+            tooltips=["the simulated host: answers at once", "real guests on this machine: takes seconds to start"],
+            style={"description_width": "auto", "button_width": "96px"},
+        )
+        self.stop_button = widgets.Button(description="Stop", icon="stop", tooltip="Switch the live guests off")
+        self.stop_button.layout.display = "none"
+        self.progress = widgets.HTML()
+        self.alert = widgets.HTML()
+        self.asked = widgets.HTML()
+        self.switch.observe(self._switched, names="value")
+        self.stop_button.on_click(lambda _button: self.stop())
+        top = widgets.Box([self.switch, self.stop_button, self.progress])
+        top.add_class("labkit-switch")
+        super().__init__([top, self.alert, self.controls.box, self.view, self.asked])
+        self.add_class("labkit-panel")
+        self._simulate(self.settings)
+        self._text = self._text_twin()
+
+    # What it shows
+
+    def _simulate(self, settings: Any) -> None:
+        try:
+            outcome = compare(self.experiment, settings, simulated=lambda: self._openers.simulated(settings))
+        except (HostError, ValueError) as error:
+            self._tell_error(error)
+            return
+        self._time_line = outcome.simulated
+        if self._session is None or not self._session.alive:
+            self._show(outcome)
+        self._clear_alert()
+
+    def _show(self, outcome: Outcome, **how: Any) -> None:
+        with self._drawing:
+            self._serial += 1
+            self.outcome = outcome
+            self.view.frame = frames.build(outcome, self._serial, time_line=self._time_line, **how)
+
+    def _follow(self, settings: Any) -> None:
+        """The person moved a slider."""
+        self.settings = settings
+        session = self._session
+        if session is not None and session.alive:
+            session.adjust(settings)
+        self._simulate(settings)
+
+    def _text_twin(self) -> str:
+        names = [slider.description for sliders in self.controls.by_setting.values() for slider in sliders]
+        return "\n".join([text.table(self.outcome), f"controls: {', '.join(names)}; host: Simulated or Live"])
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if bundle:
+            bundle["text/plain"] = self._text
+        return bundle
+
+    # Words above the view
+
+    def _tell_error(self, error: Exception) -> None:
+        message = getattr(error, "message", str(error))
+        remedy = getattr(error, "remedy", "")
+        said = f"<strong>{html.escape(message)}</strong> {html.escape(remedy)}".strip()
+        self.alert.value = f'<div class="labkit-alert" role="alert">{said}</div>'
+
+    def _clear_alert(self) -> None:
+        if self.alert.value and (self._session is None or self._session.alive):
+            self.alert.value = ""
+
+    def _tell_progress(self, words: str, done: float) -> None:
+        bar = f'<progress value="{done:.2f}" max="1" aria-label="Live host"></progress>' if done < 1 else ""
+        self.progress.value = f'<div class="labkit-progress" role="status">{bar}<span>{html.escape(words)}</span></div>'
+
+    def _tell_journal(self, commands: list[str]) -> None:
+        lines = html.escape("\n".join(commands))
+        self.asked.value = (
+            f"<details><summary>What libvirt was asked ({len(commands)} commands)</summary>"
+            f'<pre tabindex="0" style="white-space:pre-wrap;line-height:1.4">{lines}</pre></details>'
+            if commands
+            else ""
+        )
+
+    # The live run
+
+    def _switched(self, change: dict[str, Any]) -> None:
+        if change["new"] == _LIVE:
+            self.start()
+        else:
+            self.stop()
+
+    def start(self) -> None:
+        """Boot the guests and stream what they get, until `stop`."""
+        if self._session is not None and self._session.alive:
+            if not self._session.stopping:
+                return
+            self._session.stop(wait=30)
+        self.alert.value = ""
+        self.stop_button.layout.display = ""
+        self.controls.only(getattr(self.experiment, "ADJUSTS", self._lists()))
+        self._tell_progress("starting", 0.0)
+        if self.switch.value != _LIVE:
+            self.switch.value = _LIVE
+            return
+        audience = Audience(self._booting, self._streamed, self._tell_journal, self._ended)
+        self._session = Session(self.experiment, self.settings, self._openers, audience)
+        self._session.start()
+
+    def _lists(self) -> tuple[str, ...]:
+        """The settings that `adjust` can change while machines run: unless the experiment tells, its lists."""
+        return tuple(name for name in self.controls.by_setting if isinstance(getattr(self.settings, name), tuple))
+
+    def stop(self, wait: float = 0.0) -> None:
+        """End the live run, if there is one; its guests are switched off."""
+        session = self._session
+        if session is not None and session.alive:
+            if not session.stopping:
+                self._tell_progress("switching the guests off", 0.0)
+            session.stop(wait)
+        elif self.switch.value != _SIMULATED:
+            self.switch.value = _SIMULATED
+
+    def close(self) -> None:
+        """End the live run and take the panel away."""
+        self.stop()
+        super().close()
+
+    def _booting(self, words: str, done: float) -> None:
+        if not words.startswith("watching"):
+            self._tell_progress(f"{words} …", done)
+
+    def _streamed(self, outcome: Outcome, curves: list[frames.Curve], span: tuple[float, float]) -> None:
+        self._show(outcome, curves=curves, span=(span[0], max(span[1], 6.0)))
+        accelerator = outcome.live.provenance.accelerator if outcome.live else ""
+        self._tell_progress(f"live{' on ' + accelerator if accelerator else ''}, {span[1]:.0f} s", 1.0)
+
+    def _ended(self, problem: HostError | None) -> None:
+        self._session = None
+        self.progress.value = ""
+        self.stop_button.layout.display = "none"
+        self.controls.only(None)
+        self.switch.value = _SIMULATED
+        self._simulate(self.settings)
+        if problem is not None:
+            self._tell_error(problem)

@@ -1,0 +1,156 @@
+"""A live run that goes on until somebody stops it, in a thread of its own.
+
+It boots the guests, watches them in short stretches, and after each tells the panel what they got. A simulated host
+with the same machines runs beside it for the same stretches and is changed at the same moments, so the two curves can
+be compared at every point. One session runs at a time: two would measure each other.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from labkit.experiments.outcome import Outcome
+from labkit.host import HostError
+from labkit.views.asked import Openers
+from labkit.views.frame import Curve
+from labkit.views.tape import KEPT, Tape
+from labkit.views.watched import Stopped, WatchedHost
+
+__all__ = ["Audience", "Session", "stop_running"]
+
+_STRETCH = 1.0  # s between two tellings
+_EVERY = 0.25  # s between two points of a curve
+
+_running: list[Session] = []
+_running_guard = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Audience:
+    """Whom a session tells; each is called from the session's thread.
+
+    Parameters
+    ----------
+    progress : callable
+        What is being done, in words, and how much of it is done, from 0 to 1.
+    step : callable
+        The outcome so far, the curves, and the stretch of time they cover.
+    journal : callable
+        The commands so far, whenever there are new ones.
+    end : callable
+        How it ended: an error, or None where somebody stopped it.
+    """
+
+    progress: Callable[[str, float], None]
+    step: Callable[[Outcome, list[Curve], tuple[float, float]], None]
+    journal: Callable[[list[str]], None]
+    end: Callable[[HostError | None], None]
+
+
+class Session:
+    """One live run.
+
+    Parameters
+    ----------
+    experiment : module
+        The experiment, with `prepare` and `adjust`.
+    settings : object
+        Its settings at the start.
+    openers : Openers
+        How the two hosts are opened.
+    audience : Audience
+        Whom to tell.
+    """
+
+    def __init__(self, experiment: ModuleType, settings: Any, openers: Openers, audience: Audience) -> None:
+        self.experiment, self.settings = experiment, settings
+        self.openers, self.audience = openers, audience
+        self._wanted = settings
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._work, name=f"labkit live {experiment.NAME}", daemon=True)
+
+    def start(self) -> None:
+        """Begin; any other session is stopped first."""
+        self._thread.start()
+
+    def adjust(self, settings: Any) -> None:
+        """Change the running machines at the end of the present stretch; the latest wish wins."""
+        self._wanted = settings
+
+    def stop(self, wait: float = 0.0) -> None:
+        """Ask it to end, and wait up to so many seconds until its guests are gone."""
+        self._stop.set()
+        if wait and self._thread is not threading.current_thread() and self._thread.is_alive():
+            self._thread.join(wait)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still has, or may have, guests."""
+        return self._thread.is_alive()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was asked to end."""
+        return self._stop.is_set()
+
+    def _work(self) -> None:
+        problem = None
+        try:
+            stop_running()
+            with _running_guard:
+                _running.append(self)
+            self.audience.progress("opening the live host", 0.0)
+            with WatchedHost(self.openers.live(), self._booting, self._stop) as host:
+                self._watch(host)
+        except Stopped:
+            pass
+        except HostError as error:
+            problem = error
+        except (OSError, RuntimeError, ValueError, KeyError) as error:
+            problem = HostError(f"The live run ended: {error}", "Switch to Live again; `labkit doctor` tells more.")
+            problem.__cause__ = error
+        finally:
+            with _running_guard:
+                if self in _running:
+                    _running.remove(self)
+            self.audience.end(problem)
+
+    def _booting(self, words: str, up: int) -> None:
+        machines = len(getattr(self.settings, "shares", ())) or up + 1
+        self.audience.progress(words, up / machines)
+
+    def _watch(self, host: WatchedHost) -> None:
+        machines = self.experiment.prepare(host, self.settings)
+        self.audience.journal(host.journal())
+        with self.openers.simulated(self.settings) as twin:
+            beside = self.experiment.prepare(twin, self.settings)
+            live, simulated, theory = Tape("live"), Tape("simulated"), Tape("theory")
+            while True:
+                if self._wanted is not self.settings:
+                    self.settings = self._wanted
+                    self.experiment.adjust(machines, self.settings)
+                    self.experiment.adjust(beside, self.settings)
+                    live.changed()
+                    simulated.changed()
+                    self.audience.journal(host.journal())
+                seen = host.observe(seconds=_STRETCH, every=_EVERY)
+                live.add(seen)
+                simulated.add(twin.observe(seconds=seen.seconds, every=_EVERY))
+                seconds = {"simulated": None, "live": live.now}
+                outcome = Outcome(self.experiment, self.settings, simulated.mean(), live.mean(), seconds)
+                levels = {(r["machine"], r["quantity"]): r["theory"] for r in outcome.rows if r["theory"] is not None}
+                theory.level(levels, live.now - seen.seconds, live.now)
+                curves = [*theory.curves, *simulated.curves, *live.curves]
+                self.audience.step(outcome, curves, (max(0.0, live.now - KEPT), live.now))
+
+
+def stop_running(wait: float = 30.0) -> None:
+    """End every session of this process, and wait until its guests are gone."""
+    with _running_guard:
+        others = list(_running)
+    for session in others:
+        session.stop(wait)

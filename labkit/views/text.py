@@ -1,0 +1,110 @@
+"""Text twins: what a picture says, in words and a table.
+
+A screen reader reads it, a static page shows it, and nbval compares it. What depends on the settings alone
+(theory, simulated) is the same to the last digit in every run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from labkit.experiments.outcome import Outcome
+from labkit.host import Observation
+from labkit.views.words import listed, number, quantity, setting_line, signed
+
+__all__ = ["DISTURBED", "by_quantity", "error", "live_line", "reading", "simulated_line", "table"]
+
+DISTURBED = 0.03
+"""Above this fraction of a CPU used by others, a live measurement is marked as disturbed."""
+
+_HEAD = ("machine", "theory", "simulated", "live", "live − simulated")
+
+
+def error(row: dict[str, Any]) -> float | None:
+    """Live minus simulated; None where either is absent."""
+    if row["live"] is None or row["simulated"] is None:
+        return None
+    return row["live"] - row["simulated"]
+
+
+def by_quantity(rows: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """The rows of an outcome, a list for each quantity, in the order in which they come."""
+    grouped: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        grouped.setdefault(row["quantity"], []).append(row)
+    return grouped
+
+
+def simulated_line(seen: Observation | None) -> str:
+    """Where the simulated column comes from."""
+    if seen is None:
+        return "simulated: not run"
+    return f"simulated: {seen.provenance.name}, {seen.seconds:g} s of its own clock"
+
+
+def live_line(seen: Observation | None, why_not: str = "") -> str:
+    """Where the live column comes from, by which accelerator and mechanisms; or why it was not run."""
+    if seen is None:
+        return f"live: not run: {why_not}" if why_not else "live: not run"
+    origin = seen.provenance
+    line = f"live: {origin.name}"
+    if origin.accelerator and origin.accelerator not in origin.name:
+        line += f", on {origin.accelerator}"
+    used = [f"{ability} by {mechanism}" for ability, mechanism in origin.mechanisms.items()]
+    line += f", {listed(used)}" if used else ""
+    if seen.disturbed > DISTURBED:
+        line += f". Disturbed: others used up to {seen.disturbed:.0%} of these CPUs while it measured"
+    return line
+
+
+def _furthest(rows: list[dict[str, Any]], bounds: dict[str, float]) -> str:
+    apart = [(abs(difference), row) for row in rows if (difference := error(row)) is not None]
+    if not apart:
+        return ""
+    gap, row = max(apart, key=lambda pair: pair[0])
+    bound = bounds.get(row["quantity"])
+    held = "" if bound is None else f", {'within' if gap <= bound else 'beyond'} the bound of {bound:g}"
+    return f"; live and simulated are at most {gap:.3f} apart (on {row['machine']}){held}"
+
+
+def reading(outcome: Outcome) -> str:
+    """One sentence that reads the first quantity aloud: who gets most, and how far live is from simulated."""
+    groups = by_quantity(outcome.rows)
+    if not groups:
+        return "Nothing was run."
+    name, rows = next(iter(groups.items()))
+    column = "simulated" if outcome.simulated else "live"
+    words = quantity(outcome.experiment, name)
+    ranked = sorted(rows, key=lambda row: row[column])
+    least, most = ranked[0], ranked[-1]
+    unit = "" if words.unit == "1" else f" {words.unit}"
+    if most[column] - least[column] < 0.0005:
+        said = f"{words.label}: all machines get the same, {most[column]:.3f}{unit}"
+    else:
+        said = f"{words.label}: {most['machine']} has the most, {most[column]:.3f}{unit}"
+        if least[column] > 0.0005:
+            said += f", {most[column] / least[column]:.2f} times as much as {least['machine']}"
+    return said + _furthest(rows, getattr(outcome.experiment, "BOUNDS", {})) + "."
+
+
+def table(outcome: Outcome) -> str:
+    """Theory, simulated, live, and the error between the last two, as plain text.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        The columns of one experiment; a column that was not run shows a dash.
+    """
+    lines = [f"{outcome.experiment.NAME}: {outcome.experiment.QUESTION}", setting_line(outcome.settings)]
+    names = [row["machine"] for row in outcome.rows]
+    wide = max([len(_HEAD[0]), *map(len, names)])
+    for name, rows in by_quantity(outcome.rows).items():
+        lines += ["", quantity(outcome.experiment, name).heading]
+        lines.append(f"{_HEAD[0]:<{wide}}  {_HEAD[1]:>9}  {_HEAD[2]:>9}  {_HEAD[3]:>9}  {_HEAD[4]:>16}")
+        for row in rows:
+            cells = [number(row[column]) for column in _HEAD[1:4]]
+            shown = "  ".join(f"{cell:>9}" for cell in cells)
+            lines.append(f"{row['machine']:<{wide}}  {shown}  {signed(error(row)):>16}")
+    lines += ["", reading(outcome), simulated_line(outcome.simulated), live_line(outcome.live, outcome.why_not_live)]
+    return "\n".join(line.rstrip() for line in lines)
