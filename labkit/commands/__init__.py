@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Answer", "UsageError", "as_document", "columns", "one_line", "tell"]
+__all__ = ["Answer", "UsageError", "as_document", "columns", "one_line", "stages", "tell"]
 
 _LONGEST_LINE = 400
 
@@ -88,3 +88,15 @@ def tell(sentence: str) -> None:
     """Tell the person at the terminal what is going on; silent where nobody is there."""
     if sys.stderr.isatty():
         print(sentence, file=sys.stderr, flush=True)
+
+
+def stages() -> Callable[[str, float], None]:
+    """Something that can be told of progress again and again, and tells each stage once."""
+    told: list[str] = []
+
+    def progress(sentence: str, _done: float) -> None:
+        if told[-1:] != [sentence]:
+            told.append(sentence)
+            tell(f"  {sentence} ...")
+
+    return progress

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import labkit
-from labkit.commands import Answer, UsageError, columns, tell
+from labkit.commands import Answer, UsageError, columns, stages
 from labkit.experiments import NAMES, load
 from labkit.experiments.outcome import Outcome, compare
 from labkit.experiments.settings import describe, from_text
@@ -88,13 +88,14 @@ def run(args: Namespace) -> Answer:
 
 def _with_live(outcome: Outcome) -> tuple[Outcome, list[str]]:
     """The same outcome with the live column too, or with the reason why there is none."""
+    from labkit.live import open_host
+
     opened: list[Host] = []
 
     def live() -> Host:
-        opened.append(labkit.live())
+        opened.append(open_host(progress=stages()))
         return opened[0]
 
-    tell("Starting real guests; they are gone again at the end.")
     try:
         real = compare(outcome.experiment, outcome.settings, live=live)
     except HostError as error:

@@ -16,35 +16,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from labkit.commands import Answer, UsageError, tell
-from labkit.host import HostError
+from labkit.commands.learner import handed_out
 
-__all__ = ["find_lesson", "open_lab", "own_copy"]
+__all__ = ["find_lesson", "keep_to_our_places", "open_lab"]
 
 _POWERSHELL = "powershell.exe -NoProfile -Command Start-Process %s"
-
-
-def own_copy(place: str | None = None) -> Path:
-    """The folder of the learner's own copy, made or completed from the repository's lessons.
-
-    Parameters
-    ----------
-    place : str, optional
-        The folder; ``~/labkit-course`` where not given.
-
-    Raises
-    ------
-    HostError
-        Where labkit was installed without its lessons.
-    """
-    import labkit
-    from labkit.course.edition import learner_copy
-
-    lessons = Path(labkit.__file__).resolve().parents[1] / "notebooks"
-    if not lessons.is_dir():
-        raise HostError("The lessons are not beside this labkit.", "Clone the repository, and run ./course open in it.")
-    target = Path(place or "~/labkit-course").expanduser().absolute()
-    learner_copy(lessons, target)
-    return target
 
 
 def find_lesson(folder: Path, wanted: str | None) -> str:
@@ -80,7 +56,8 @@ def _browser(environment: Mapping[str, str]) -> str | None:
     return "" if screen and shutil.which("open" if sys.platform == "darwin" else "xdg-open") else None
 
 
-def _keep_to_our_places() -> None:
+def keep_to_our_places() -> None:
+    """Let Jupyter, IPython and matplotlib keep their files in labkit's cache, unless the person has named places."""
     from labkit.live.places import cache_root
 
     home = cache_root() / "jupyter"
@@ -98,9 +75,11 @@ def _keep_to_our_places() -> None:
 
 def open_lab(args: Namespace) -> Answer:
     """Start JupyterLab and say where it is."""
-    folder = own_copy(args.copy)
+    delivery = handed_out(args.copy)
+    tell(str(delivery))
+    folder = delivery.folder
     lesson = find_lesson(folder, args.lesson)
-    _keep_to_our_places()
+    keep_to_our_places()
     tell("Starting JupyterLab ...")
     from jupyterlab.labapp import LabApp
     from traitlets.config import Config

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from labkit.commands import Answer, tell
+from labkit.commands import Answer, stages, tell
 
 __all__ = ["bench", "clean", "doctor", "image_build", "image_status"]
 
@@ -36,7 +36,7 @@ def image_build(_args: Namespace) -> Answer:
     """Make the guest's image."""
     from labkit.live import image
 
-    image.build(lambda sentence, done: tell(f"{done:4.0%}  {sentence}"))
+    image.build(stages())
     return image_status(_args)
 
 

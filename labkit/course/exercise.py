@@ -177,11 +177,13 @@ class Exercise(Shown):
         """The goal, a button for the next hint, and what has been seen of them."""
         import ipywidgets as w
 
+        from labkit.course.announcement import Announcement
+
         self._hint_button = w.Button(description="Give me a hint", icon="lightbulb-o", layout={"width": "12em"})
         self._hint_button.on_click(lambda _button: self.hint())
         self._solution_button = w.Button(description="Show a solution", layout={"width": "12em"})
         self._solution_button.on_click(lambda _button: self.solution())
-        self._seen = html_widget("")
+        self._seen = Announcement()
         self._status = html_widget("")
         buttons = w.HBox([self._hint_button, self._solution_button])
         goal = html_widget(f"{STYLE}<p><strong>Exercise.</strong> {marked(self.goal)}</p>")
@@ -205,4 +207,4 @@ class Exercise(Shown):
         self._solution_button.layout.display = "" if every and self._solution and not kept.get("solution") else "none"
         shown = "".join(f"<li>{marked(hint)}</li>" for hint in self.hints[:seen])
         solution = f"<p>One way to do it:</p><pre>{escaped(self._solution)}</pre>" if kept.get("solution") else ""
-        self._seen.value = spoken(f"<ol>{shown}</ol>{solution}") if shown else ""
+        self._seen.value = f"<ol>{shown}</ol>{solution}" if shown else ""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from labkit.course.progress import Progress, now
-from labkit.course.showing import STYLE, Shown, card, escaped, html_widget, marked, spoken
+from labkit.course.showing import STYLE, Shown, card, escaped, html_widget, marked
 
 if TYPE_CHECKING:
     from ipywidgets import Widget
@@ -205,6 +205,8 @@ class Prediction(Shown):
         """The form and, hidden until it is needed, the locked answer."""
         import ipywidgets as w
 
+        from labkit.course.announcement import Announcement
+
         wide = {"description_width": "13em"}
         unit = f", in {self.asked.unit}" if self.asked.unit else ""
         self._value = w.Text(
@@ -220,7 +222,7 @@ class Prediction(Shown):
         self._why = w.Text(description="Why, in one line:", style=wide, layout={"width": "44em", "max_width": "100%"})
         button = w.Button(description="Lock my answer", button_style="primary", icon="lock", layout={"width": "12em"})
         button.on_click(self._on_lock)
-        self._message = html_widget("")
+        self._message = Announcement()
         self._form = w.VBox([self._value, self._sure, self._why, button])
         self._form.add_class("labkit-predict-form")
         box = w.VBox([html_widget(f"{STYLE}<div>{self._heading()}</div>"), self._form, self._message])
@@ -233,11 +235,11 @@ class Prediction(Shown):
         try:
             self.lock(self._value.value, self._sure.value, self._why.value)
         except ValueError as error:
-            self._message.value = spoken(escaped(error))
+            self._message.value = escaped(error)
 
     def _refresh(self) -> None:
         if not hasattr(self, "_form"):
             return
         if self.answer:
             self._form.layout.display = "none"
-            self._message.value = spoken(escaped(self._state()))
+            self._message.value = escaped(self._state())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.course.content import Option, Question
 from labkit.course.progress import Progress, now
-from labkit.course.showing import STYLE, Shown, card, escaped, html_widget, marked, spoken
+from labkit.course.showing import STYLE, Shown, card, escaped, html_widget, marked
 
 if TYPE_CHECKING:
     from ipywidgets import Widget
@@ -97,18 +97,20 @@ class Quiz(Shown):
     def _build_question(self, number: int, question: Question) -> Widget:
         import ipywidgets as w
 
+        from labkit.course.announcement import Announcement
+
         attempts = self._attempts(question)
         options = {option.text: option for option in question.shuffled}
         chosen = attempts[-1]["choice"] if attempts and attempts[-1].get("choice") in options else None
         radio = w.RadioButtons(options=list(options), value=chosen, layout={"width": "100%"})
         button = w.Button(description="Check", tooltip=f"Check question {number}", layout={"width": "8em"})
-        explanation = html_widget(spoken(marked(self._explained(options[chosen]))) if chosen else "")
+        explanation = Announcement(value=marked(self._explained(options[chosen])) if chosen else "")
 
         def check(_button: Any) -> None:
             if radio.value is None:
-                explanation.value = spoken("Please choose an answer first.")
+                explanation.value = "Please choose an answer first."
                 return
-            explanation.value = spoken(marked(self._keep(question, options[radio.value])))
+            explanation.value = marked(self._keep(question, options[radio.value]))
             self._summary.value = escaped(self.summary())
 
         button.on_click(check)

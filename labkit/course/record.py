@@ -77,8 +77,14 @@ def _checked_lesson(lesson: Any) -> Json:
         attempts = task.get("attempts", [])
         _expect(isinstance(attempts, list) and all(map(_stamped, attempts)), "an exercise's attempts")
         _expect(isinstance(task.get("done", ""), str), "an exercise's date")
+        _expect(isinstance(task.get("solution", False), bool), "an exercise's solution")
     _expect(all(isinstance(at, str) for at in lesson["reached"].values()), "the cells reached")
-    return lesson
+    quiz = {name: _together(attempts, []) for name, attempts in lesson["quiz"].items()}
+    exercises = {
+        name: {**task, "attempts": _together(task["attempts"], [])} if "attempts" in task else task
+        for name, task in lesson["exercises"].items()
+    }
+    return {**lesson, "quiz": quiz, "exercises": exercises}
 
 
 def checked(document: Any) -> Json:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.course.predict import amount, said
 from labkit.course.progress import Progress, now
-from labkit.course.showing import STYLE, Shown, as_html_and_text, card, escaped, html_widget, spoken
+from labkit.course.showing import STYLE, Shown, as_html_and_text, card, escaped, html_widget
 from labkit.host import HostError
 
 if TYPE_CHECKING:
@@ -187,8 +187,10 @@ class Reveal(Shown):
         """The fold, its button, and the result inside."""
         import ipywidgets as w
 
+        from labkit.course.announcement import Announcement
+
         inside = self.shown if isinstance(self.shown, w.Widget) else html_widget(self._html)
-        self._says = html_widget("")
+        self._says = Announcement()
         self._inside = w.VBox([inside], layout={"display": "none"})
         self._inside.add_class("labkit-reveal-inside")
         self._button = w.Button(description="Predict first, or show anyway", layout={"width": "20em"})
@@ -211,5 +213,5 @@ class Reveal(Shown):
         """Open where the prediction has been locked, and put the answer beside the result."""
         self._keep()
         if self.answer and hasattr(self, "_inside"):
-            self._says.value = spoken(self._verdict_html())
+            self._says.value = self._verdict_html()
             self._open()

@@ -6,15 +6,18 @@ libvirt is imported late, and only here: everything else of labkit works without
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from labkit.host import HostError
 
 if TYPE_CHECKING:
+    from labkit.live.report import Report
     from labkit.live.livehost import LiveHost
 
-__all__ = ["clean", "open_host"]
+__all__ = ["clean", "doctor", "open_host"]
 
 
 def open_host(uri: str | None = None, progress: Callable[[str, float], None] | None = None) -> LiveHost:
@@ -49,3 +52,20 @@ def clean(dry_run: bool = False) -> list[str]:
     from labkit.live.ownership import clean as sweep
 
     return sweep(dry_run)
+
+
+class _Openable(ModuleType):
+    """A module that can be called: once this one is imported, the name `labkit.live` is it, not the function."""
+
+    def __call__(self, uri: str | None = None) -> LiveHost:
+        return open_host(uri)
+
+
+sys.modules[__name__].__class__ = _Openable
+
+
+def doctor(progress: Callable[[str, float], None] | None = None) -> Report:
+    """What this computer can do for the course; see `labkit.live.report.examine`."""
+    from labkit.live.report import examine
+
+    return examine(progress)

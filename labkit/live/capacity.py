@@ -42,6 +42,7 @@ def require(memory: int, running: int, directory: str) -> None:
     disk = shutil.disk_usage(directory).free / 1048576
     if disk < memory + DISK:
         raise HostError(
-            f"Starting a machine of {memory} MiB needs {memory + DISK} MiB of disk below {directory}, and {disk:.0f} MiB are free.",
+            f"Starting a machine of {memory} MiB needs {memory + DISK} MiB of disk below {directory}, "
+            f"and {disk:.0f} MiB are free.",
             "Free some space there.",
         )

@@ -6,7 +6,6 @@ libvirt is imported late and only here and where its constants are needed: every
 from __future__ import annotations
 
 import atexit
-import ctypes
 import functools
 import grp
 import os
@@ -20,7 +19,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from labkit.host import HostError
-from labkit.live import guardian, ownership
+from labkit.live import guardian, ownership, reaping
 from labkit.live.errors import translated
 from labkit.live.places import cache_root
 
@@ -96,12 +95,6 @@ def _configure(root: Path) -> None:
     (root / "etc" / "qemu.conf").write_text("".join(f"{name} = {value}\n" for name, value in settings.items()))
 
 
-def _adopt_orphans() -> None:
-    """Make this process the parent of the QEMUs that libvirt puts into the background (prctl(2))."""
-    pr_set_child_subreaper = 36
-    ctypes.CDLL(None, use_errno=True).prctl(pr_set_child_subreaper, 1, 0, 0, 0)
-
-
 def _remembered_capabilities() -> Path:
     """Where libvirt's capability cache is kept between hosts: finding them out anew takes seconds.
 
@@ -140,25 +133,26 @@ def _start_embedded() -> Driver:
     try:
         os.environ.setdefault("LIBVIRT_LOG_OUTPUTS", f"4:file:{root}/libvirt.log")
         libvirt = load_libvirt()
-        _adopt_orphans()
+        reaping.adopt_orphans()
         _configure(root)
         remembered = _remembered_capabilities()
         if remembered.is_dir():
             shutil.copytree(remembered, root / "cache" / "qemu" / "capabilities")
         uri = f"qemu:///embed?root={root}"
-        with translated("open libvirt's QEMU driver"):
+        with translated("open libvirt's QEMU driver"), reaping.collecting():
             connection = libvirt.open(uri)
             connection.getVersion()  # finds out what QEMU can do, and files it
         shutil.copytree(root / "cache" / "qemu" / "capabilities", remembered, dirs_exist_ok=True)
     except BaseException:
         os.close(pipe)
         raise
-    atexit.register(_leave, str(root), pipe)
+    atexit.register(_leave, connection, str(root), pipe)
     return Driver(connection, uri, root, owned.id)
 
 
-def _leave(root: str, pipe: int) -> None:
+def _leave(connection: libvirt.virConnect, root: str, pipe: int) -> None:
     """End at once what the guardian would end a moment later, so that an exit leaves nothing even for that moment."""
+    connection.close()
     guardian.end_everything(root, quiet=0.0 if not guardian.processes_of(root) else 0.2)
     os.close(pipe)
 

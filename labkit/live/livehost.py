@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from labkit.host import Ability, HostError, HostKind, Observation, Provenance, Row, Series, mebibytes
-from labkit.live import accelerator, capacity, counters, starting
+from labkit.live import accelerator, capacity, counters, reaping, starting
 from labkit.live import shares as share_mechanisms
 from labkit.live.domain import Shape
 from labkit.live.driver import Driver
@@ -33,7 +33,8 @@ SETTLE_AT_MOST = 30.0  # seconds
 class LiveHost:
     """Real machines on this computer, through libvirt.
 
-    Leaving its ``with`` block switches its machines off. Should the process that opened it be killed, a guardian does so.
+    Leaving its ``with`` block switches its machines off. Should the process that opened it be killed, a guardian
+    does so.
 
     Parameters
     ----------
@@ -119,7 +120,8 @@ class LiveHost:
     ) -> LiveMachine:
         """Make a machine, switch it on, and return when the agent in it answers.
 
-        Parameters are those of `labkit.host.Host.create`; with `cold` it boots from power-on although a saved boot is there.
+        Parameters are those of `labkit.host.Host.create`; with `cold` it boots from power-on although a saved boot
+        is there.
 
         Raises
         ------
@@ -189,7 +191,7 @@ class LiveHost:
         """Carry out `LiveMachine.stop`."""
         import libvirt
 
-        with contextlib.suppress(libvirt.libvirtError):
+        with contextlib.suppress(libvirt.libvirtError), reaping.collecting():
             machine.domain.destroy()
             self._journal.virsh("destroy", machine.name)
         with self._lock:

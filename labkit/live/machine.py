@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import threading
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
 import psutil
 
 from labkit.host import CpuLoad, HostError
+from labkit.live import reaping
 from labkit.live.agent import Agent, Finished
 from labkit.live.errors import translated
 
@@ -74,16 +74,6 @@ class LiveJob:
         self._machine.jobs = [job for job in self._machine.jobs if job is not self]
 
 
-def _reap(process: int) -> None:
-    """Wait for a QEMU of ours to end, so that it does not stay behind as a zombie.
-
-    libvirt's stop waits until the process is gone, for up to 40 s where process 1 is slow to collect it, as in many
-    containers. So this process adopts the QEMUs that it starts (see `labkit.live.driver`) and collects them.
-    """
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(process, 0)
-
-
 class LiveMachine:
     """A running guest. Made by `LiveHost.create`.
 
@@ -126,11 +116,19 @@ class LiveMachine:
         self.jobs: list[LiveJob] = []
         self._console_file = console_file
         if host.root:
-            threading.Thread(target=_reap, args=(self.process,), name="labkit-reap", daemon=True).start()
+            reaping.collect(self.process)
 
     def __repr__(self) -> str:
         pinned = f", on CPU {','.join(map(str, self.pinned))}" if self.pinned else ""
         return f"{self.name}: {self.state}, {self.vcpus} vCPU, {self.memory:g} MiB, {self.shares} shares{pinned}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
 
     @property
     def state(self) -> str:
@@ -176,7 +174,8 @@ class LiveMachine:
     def run(self, load: CpuLoad) -> LiveJob:
         """Start a load with stress-ng, one worker a vCPU.
 
-        The job is there as soon as the guest has started the program; `LiveHost.observe` waits until the vCPUs are busy.
+        The job is there as soon as the guest has started the program; `LiveHost.observe` waits until the vCPUs are
+        busy.
         """
         command = ["/tools/bin/stress-ng", "--quiet", "--cpu", str(self.vcpus), "--cpu-load", f"{load.duty * 100:.0f}"]
         self.host.note_agent(self, "guest-exec", command)

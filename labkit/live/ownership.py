@@ -89,7 +89,8 @@ def settle_in() -> tuple[Owned, int]:
     Owned
         The directory and its mark.
     int
-        A file descriptor; the guardian acts when it is closed, which the kernel does at the latest when this process ends.
+        A file descriptor; the guardian acts when it is closed, which the kernel does at the latest when this
+        process ends.
     """
     root = _street() / secrets.token_hex(4)
     root.mkdir(mode=0o700)

@@ -62,7 +62,8 @@ def once(key: str, make: Callable[[Path], None]) -> Path:
     key : str
         Which one.
     make : callable
-        Given a path that does not exist, saves a freshly booted guest there. Of several processes that ask at once, one makes it.
+        Given a path that does not exist, saves a freshly booted guest there. Of several processes that ask at once,
+        one makes it.
     """
     file = _shelf() / key
     if not file.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shlex
 import time
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from labkit.host import HostError
 from labkit.live import domain as domains
-from labkit.live import saved
+from labkit.live import reaping, saved
 from labkit.live.accelerator import DEADLINE
 from labkit.live.domain import Shape
 from labkit.live.errors import translated
@@ -66,7 +67,7 @@ def boot(host: LiveHost, name: str, shape: Shape, patience: float) -> LiveMachin
     # A daemon ends the machine when our connection to it ends; in our own process the guardian does.
     flags = 0 if host.root else libvirt.VIR_DOMAIN_START_AUTODESTROY
     host.progress(f"Booting {name}", 0.0)
-    with translated(f"start {name}"):
+    with translated(f"start {name}"), reaping.collecting():
         domain = host.connection.createXML(xml, flags)
     host.note("create", f"{name}.xml")
     machine = _machine(host, name, domain, shape, console)
@@ -76,7 +77,7 @@ def boot(host: LiveHost, name: str, shape: Shape, patience: float) -> LiveMachin
         machine.agent.wait_until_up(
             patience, lambda _part: host.progress(f"Booting {name}", 1 - 0.5 ** ((time.monotonic() - begun) / 3))
         )
-        machine.agent.run(_identity(name, domains.mac_of(machine.xml())))
+        _introduce(machine, domains.mac_of(machine.xml()))
     except BaseException:
         host.remove(machine)
         raise
@@ -89,8 +90,11 @@ def _save_a_boot(host: LiveHost, shape: Shape, path: Path) -> None:
     machine = boot(host, f"saved-{os.getpid()}", shape, PATIENCE)
     try:
         host.progress("Saving the booted guest, for quick starts from now on", 0.5)
-        # What is only cached would make the file, and each start from it, larger.
-        machine.agent.run(["/bin/sh", "-c", "cat /tools/bin/stress-ng >/dev/null; sync"])
+        # The clones' random numbers: Linux seeds its generator anew at first use once the seed is older than half
+        # the time since boot (drivers/char/random.c, crng_has_old_seed). A guest saved with an old seed has a new one at its
+        # start; one saved with a young seed would share its next random bytes with its siblings.
+        seconds_up = float(machine.agent.run(["/bin/cat", "/proc/uptime"]).output.split()[0])
+        time.sleep(seconds_up + 1.0)
         with translated("save the booted guest"):
             machine.domain.save(str(path))
         path.chmod(0o600)
@@ -117,7 +121,7 @@ def _restore(host: LiveHost, name: str, shape: Shape, file: Path) -> LiveMachine
     machine = _machine(host, name, domain, shape, console)
     try:
         machine.agent.wait_until_up(PATIENCE)
-        machine.agent.run(_identity(name, macs[0]))
+        _introduce(machine, macs[0])
     except BaseException:
         host.remove(machine)
         raise
@@ -127,13 +131,17 @@ def _restore(host: LiveHost, name: str, shape: Shape, file: Path) -> LiveMachine
     return machine
 
 
-def _identity(name: str, mac: str) -> list[str]:
-    """The command that tells a guest its name, its address, the time, and something random of its own."""
-    lines = [
-        f"date -s @{time.time():.0f} >/dev/null",
-        f"hostname {shlex.quote(name)}",
-        f"echo {os.urandom(32).hex()} >/dev/urandom",
-    ]
+def _introduce(machine: LiveMachine, mac: str) -> None:
+    """Tell a guest what is its own: random bytes, the time, its name and its network address.
+
+    The random bytes come first, through the agent itself: they only count from the next time that the guest's kernel
+    seeds its generator, and that is when the next program starts.
+    """
+    handle = machine.agent.call("guest-file-open", path="/dev/urandom", mode="w")
+    machine.agent.call("guest-file-write", handle=handle, **{"buf-b64": base64.b64encode(os.urandom(32)).decode()})
+    machine.agent.call("guest-file-close", handle=handle)
+    machine.agent.call("guest-set-time", time=time.time_ns())
+    lines = [f"hostname {shlex.quote(machine.name)}"]
     if mac:
         lines.append(f"ip link set eth0 down; ip link set eth0 address {mac}")
-    return ["/bin/sh", "-c", "; ".join(lines)]
+    machine.agent.run(["/bin/sh", "-c", "; ".join(lines)])

@@ -1,0 +1,32 @@
+"""What a person sees: controls, live views, figures, and the text twin of each.
+
+`run` and `Panel` are what a lesson uses; `figure` and `table` draw an `Outcome` that somebody already has, and
+`host_picture` is the one picture of lesson 00. Everything here draws from observations alone. The names are
+imported when first used, so that ``import labkit.views`` takes no time.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from labkit.views.figures import figure
+    from labkit.views.panel import Panel
+    from labkit.views.pictures import host_picture
+    from labkit.views.running import run
+    from labkit.views.text import table
+
+__all__ = ["Panel", "figure", "host_picture", "run", "table"]
+
+_HOMES = {"Panel": "panel", "figure": "figures", "host_picture": "pictures", "run": "running", "table": "text"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"labkit.views.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

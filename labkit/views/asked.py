@@ -1,4 +1,4 @@
-"""What a lesson asks for, made sure of: the experiment by its name, the settings by theirs, the hosts by their openers."""
+"""What a lesson asks for, made sure of: experiment and settings by their names, hosts by their openers."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def _simulated(settings: Any) -> Host:
     return labkit.simulated(cpus=getattr(settings, "cpus", 2))
 
 
-def _live() -> Host:
-    import labkit
+def _live(tell: Callable[[str, float], None] | None = None) -> Host:
+    from labkit.live import open_host
 
-    return labkit.live()
+    return open_host(progress=tell)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +61,10 @@ class Openers:
 
     live: Callable[[], Host] = _live
     simulated: Callable[[Any], Host] = _simulated
+
+    def open_live(self, tell: Callable[[str, float], None]) -> Host:
+        """Open the live host; labkit's own tells meanwhile what it is doing, and how much of it is done."""
+        return _live(tell) if self.live is _live else self.live()
 
     @classmethod
     def of(cls, live: Callable[[], Host] | None, simulated: Callable[[Any], Host] | None) -> Openers:

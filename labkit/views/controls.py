@@ -1,4 +1,4 @@
-"""The controls of an experiment, made from its settings: a slider for each number, a list of choices for each choice."""
+"""The controls of an experiment, made from its settings: a slider for each number, a list for each choice."""
 
 from __future__ import annotations
 

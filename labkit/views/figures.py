@@ -48,7 +48,9 @@ def _theme_aware(svg: str, name: str, title: str) -> str:
     svg = re.sub(r' id="(?:figure|axes|patch|text|line2d|matplotlib\.axis|[xy]tick|[A-Za-z]+Collection)_\d+"', "", svg)
     svg = re.sub(r'(id="|href="#|url\(#)', rf"\g<1>{name}-", svg)
     svg = svg.replace(_INK, "currentColor")
+    svg = re.sub(r"font-family: 'DejaVu Sans'", "font-family: inherit", svg)
     svg = re.sub(r"font: ([0-9.]+)px 'DejaVu Sans'[^;\"]*", r"font-size: \1px; font-family: inherit", svg)
+    svg = re.sub(r"-?[0-9]+\.[0-9]{3,}", lambda found: f"{float(found[0]):.2f}", svg)
     box = re.search(r'viewBox="0 0 ([0-9.]+) ([0-9.]+)"', svg)
     wide, high = (float(box[1]), float(box[2])) if box else (480.0, 240.0)
     opening = (
@@ -146,8 +148,7 @@ def figure(outcome: Outcome) -> Picture:
     seen = {"theory": None, "simulated": outcome.simulated, "live": outcome.live}
     columns = [column for column in COLUMNS if _has(seen[column], column, rows)]
     panels = [
-        _panel(quantity(outcome.experiment, name), those, columns)
-        for name, those in text.by_quantity(rows).items()
+        _panel(quantity(outcome.experiment, name), those, columns) for name, those in text.by_quantity(rows).items()
     ]
     body = (
         '<figure class="labkit-figure" style="margin:0">'

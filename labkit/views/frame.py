@@ -22,6 +22,7 @@ __all__ = ["Curve", "build", "curves_of"]
 
 _TIME_LINE = 1.0  # s of the run that the time line covers
 _MOST_BLOCKS = 6000
+_WHOLE = {"CPU": 1.0, "1": 1.0}  # axes reach at least there, so that lengths can be compared over time
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,7 @@ def build(
     for name, those in text.by_quantity(rows).items():
         words = quantity(outcome.experiment, name)
         entry: dict[str, Any] = {"name": name, "unit": words.unit, "heading": words.heading}
+        entry["whole"] = _WHOLE.get(words.unit, 0.0)
         entry |= {column: _column(those, column, machines) for column in COLUMNS}
         quantities.append(entry | {"curves": lines.get(name, [])})
     time_line = time_line or outcome.simulated

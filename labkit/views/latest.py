@@ -37,9 +37,10 @@ class Latest:
         try:
             while (wish := self._next()) is not None:
                 self._work(wish)
-        finally:
+        except BaseException:
             with self._guard:
                 self._busy = False
+            raise
 
     def _next(self) -> Any:
         with self._guard:

@@ -22,7 +22,7 @@ from labkit.views.asked import Openers, experiment_of, settings_of
 from labkit.views.controls import Controls
 from labkit.views.hostview import HostView
 from labkit.views.latest import Latest
-from labkit.views.session import Audience, Session
+from labkit.views.session import Audience, Session, stop_running
 
 __all__ = ["Panel"]
 
@@ -74,6 +74,7 @@ class Panel(widgets.VBox):
             description="Host:",
             tooltips=["the simulated host: answers at once", "real guests on this machine: takes seconds to start"],
             style={"description_width": "auto", "button_width": "96px"},
+            layout=widgets.Layout(width="auto"),
         )
         self.stop_button = widgets.Button(description="Stop", icon="stop", tooltip="Switch the live guests off")
         self.stop_button.layout.display = "none"
@@ -86,6 +87,7 @@ class Panel(widgets.VBox):
         top.add_class("labkit-switch")
         super().__init__([top, self.alert, self.controls.box, self.view, self.asked])
         self.add_class("labkit-panel")
+        stop_running(wait=0)  # a cell that runs again leaves no guests of its last run behind
         self._simulate(self.settings)
         self._text = self._text_twin()
 
@@ -98,9 +100,8 @@ class Panel(widgets.VBox):
             self._tell_error(error)
             return
         self._time_line = outcome.simulated
-        if self._session is None or not self._session.alive:
+        if self._session is None:
             self._show(outcome)
-        self._clear_alert()
 
     def _show(self, outcome: Outcome, **how: Any) -> None:
         with self._drawing:
@@ -111,8 +112,11 @@ class Panel(widgets.VBox):
     def _follow(self, settings: Any) -> None:
         """The person moved a slider."""
         self.settings = settings
+        self.alert.value = ""
         session = self._session
-        if session is not None and session.alive:
+        if session is None and self.progress.value:
+            self.progress.value = ""
+        if session is not None:
             session.adjust(settings)
         self._simulate(settings)
 
@@ -134,10 +138,6 @@ class Panel(widgets.VBox):
         said = f"<strong>{html.escape(message)}</strong> {html.escape(remedy)}".strip()
         self.alert.value = f'<div class="labkit-alert" role="alert">{said}</div>'
 
-    def _clear_alert(self) -> None:
-        if self.alert.value and (self._session is None or self._session.alive):
-            self.alert.value = ""
-
     def _tell_progress(self, words: str, done: float) -> None:
         bar = f'<progress value="{done:.2f}" max="1" aria-label="Live host"></progress>' if done < 1 else ""
         self.progress.value = f'<div class="labkit-progress" role="status">{bar}<span>{html.escape(words)}</span></div>'
@@ -156,22 +156,20 @@ class Panel(widgets.VBox):
     def _switched(self, change: dict[str, Any]) -> None:
         if change["new"] == _LIVE:
             self.start()
-        else:
+        elif self._session is not None:
             self.stop()
 
     def start(self) -> None:
         """Boot the guests and stream what they get, until `stop`."""
-        if self._session is not None and self._session.alive:
-            if not self._session.stopping:
-                return
-            self._session.stop(wait=30)
+        if self.switch.value != _LIVE:
+            self.switch.value = _LIVE  # which calls this again
+            return
+        if self._session is not None:
+            return
         self.alert.value = ""
         self.stop_button.layout.display = ""
         self.controls.only(getattr(self.experiment, "ADJUSTS", self._lists()))
         self._tell_progress("starting", 0.0)
-        if self.switch.value != _LIVE:
-            self.switch.value = _LIVE
-            return
         audience = Audience(self._booting, self._streamed, self._tell_journal, self._ended)
         self._session = Session(self.experiment, self.settings, self._openers, audience)
         self._session.start()
@@ -181,23 +179,31 @@ class Panel(widgets.VBox):
         return tuple(name for name in self.controls.by_setting if isinstance(getattr(self.settings, name), tuple))
 
     def stop(self, wait: float = 0.0) -> None:
-        """End the live run, if there is one; its guests are switched off."""
+        """End the live run, if there is one; its guests are switched off, and what they got stays in the picture.
+
+        Parameters
+        ----------
+        wait : float
+            Wait up to so many seconds until they are gone.
+        """
         session = self._session
-        if session is not None and session.alive:
-            if not session.stopping:
-                self._tell_progress("switching the guests off", 0.0)
-            session.stop(wait)
-        elif self.switch.value != _SIMULATED:
+        if session is None:
             self.switch.value = _SIMULATED
+            return
+        if not session.stopping:
+            self.switch.disabled = self.stop_button.disabled = True  # until the guests are gone
+            self._tell_progress("switching the guests off …", 0.0)
+        session.stop(wait)
 
     def close(self) -> None:
         """End the live run and take the panel away."""
-        self.stop()
+        session = getattr(self, "_session", None)
+        if session is not None:
+            session.stop()
         super().close()
 
     def _booting(self, words: str, done: float) -> None:
-        if not words.startswith("watching"):
-            self._tell_progress(f"{words} …", done)
+        self._tell_progress(f"{words} …", min(done, 0.99))
 
     def _streamed(self, outcome: Outcome, curves: list[frames.Curve], span: tuple[float, float]) -> None:
         self._show(outcome, curves=curves, span=(span[0], max(span[1], 6.0)))
@@ -206,10 +212,15 @@ class Panel(widgets.VBox):
 
     def _ended(self, problem: HostError | None) -> None:
         self._session = None
-        self.progress.value = ""
+        self.switch.disabled = self.stop_button.disabled = False
         self.stop_button.layout.display = "none"
         self.controls.only(None)
+        measured = problem is None and self.outcome.live is not None
         self.switch.value = _SIMULATED
+        if measured:
+            self._tell_progress("The guests are off; this is what they got. Move a slider to simulate again.", 1.0)
+            return
+        self.progress.value = ""
         self._simulate(self.settings)
         if problem is not None:
             self._tell_error(problem)

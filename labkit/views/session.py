@@ -71,6 +71,7 @@ class Session:
         self.openers, self.audience = openers, audience
         self._wanted = settings
         self._stop = threading.Event()
+        self._streaming = False
         self._thread = threading.Thread(target=self._work, name=f"labkit live {experiment.NAME}", daemon=True)
 
     def start(self) -> None:
@@ -98,16 +99,16 @@ class Session:
         return self._stop.is_set()
 
     def _work(self) -> None:
-        problem = None
+        problem: HostError | None = HostError("The live run ended unexpectedly.", "The kernel's log has the reason.")
         try:
             stop_running()
             with _running_guard:
                 _running.append(self)
-            self.audience.progress("opening the live host", 0.0)
-            with WatchedHost(self.openers.live(), self._booting, self._stop) as host:
+            machines = len(getattr(self.settings, "shares", ())) or 1
+            with WatchedHost(self.openers.open_live, self._booting, machines, self._stop) as host:
                 self._watch(host)
         except Stopped:
-            pass
+            problem = None
         except HostError as error:
             problem = error
         except (OSError, RuntimeError, ValueError, KeyError) as error:
@@ -119,9 +120,9 @@ class Session:
                     _running.remove(self)
             self.audience.end(problem)
 
-    def _booting(self, words: str, up: int) -> None:
-        machines = len(getattr(self.settings, "shares", ())) or up + 1
-        self.audience.progress(words, up / machines)
+    def _booting(self, words: str, done: float) -> None:
+        if not self._streaming:
+            self.audience.progress(words, done)
 
     def _watch(self, host: WatchedHost) -> None:
         machines = self.experiment.prepare(host, self.settings)
@@ -138,6 +139,7 @@ class Session:
                     simulated.changed()
                     self.audience.journal(host.journal())
                 seen = host.observe(seconds=_STRETCH, every=_EVERY)
+                self._streaming = True
                 live.add(seen)
                 simulated.add(twin.observe(seconds=seen.seconds, every=_EVERY))
                 seconds = {"simulated": None, "live": live.now}

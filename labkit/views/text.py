@@ -40,7 +40,9 @@ def simulated_line(seen: Observation | None) -> str:
     """Where the simulated column comes from."""
     if seen is None:
         return "simulated: not run"
-    return f"simulated: {seen.provenance.name}, {seen.seconds:g} s of its own clock"
+    name = seen.provenance.name
+    lead = "" if name.startswith("simulated") else "simulated: "
+    return f"{lead}{name}, {seen.seconds:g} s of its own clock"
 
 
 def live_line(seen: Observation | None, why_not: str = "") -> str:
@@ -48,7 +50,7 @@ def live_line(seen: Observation | None, why_not: str = "") -> str:
     if seen is None:
         return f"live: not run: {why_not}" if why_not else "live: not run"
     origin = seen.provenance
-    line = f"live: {origin.name}"
+    line = origin.name if origin.name.startswith("live") else f"live: {origin.name}"
     if origin.accelerator and origin.accelerator not in origin.name:
         line += f", on {origin.accelerator}"
     used = [f"{ability} by {mechanism}" for ability, mechanism in origin.mechanisms.items()]

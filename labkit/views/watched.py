@@ -17,23 +17,40 @@ class Stopped(Exception):  # noqa: N818 - not an error: somebody pressed Stop
 
 
 class WatchedHost:
-    """A host that reports each step before it takes it.
+    """A host that tells what it is doing, in words and as a part of the whole from 0 to 1.
+
+    A host that reports its own progress, through an attribute ``progress`` that can be set, is asked to; of others
+    each step is told before it is taken.
 
     Parameters
     ----------
-    host : Host
-        The host that does the work.
+    open_host : callable
+        Opens the host that does the work; given a callable that it may tell its progress.
     tell : callable
-        Called before each step with the step in words and the number of machines that are up.
+        Whom to tell.
+    machines : int
+        How many machines are going to be made.
     stop : threading.Event, optional
-        Once it is set, the next step raises `Stopped` instead.
+        Once it is set, the next thing to be told raises `Stopped` instead.
     """
 
-    def __init__(self, host: Host, tell: Callable[[str, int], None], stop: threading.Event | None = None) -> None:
-        self._host = host
+    def __init__(
+        self,
+        open_host: Callable[[Callable[[str, float], None]], Host],
+        tell: Callable[[str, float], None],
+        machines: int = 1,
+        stop: threading.Event | None = None,
+    ) -> None:
         self._tell = tell
+        self._machines = max(1, machines)
         self._stop = stop
+        self._up = 0
         self.asked: list[str] = []
+        self.watching = False
+        self._step("opening the live host", 0.0)
+        self._host = open_host(self._step)
+        if callable(getattr(self._host, "progress", None)):
+            self._host.progress = self._step  # type: ignore[attr-defined]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._host, name)
@@ -46,19 +63,23 @@ class WatchedHost:
     ) -> None:
         self.close()
 
-    def _step(self, words: str) -> None:
+    def _step(self, words: str, part: float) -> None:
         if self._stop is not None and self._stop.is_set():
             raise Stopped
-        self._tell(words, len(self._host.machines))
+        self._tell(words, part if self.watching else min(1.0, (self._up + part) / self._machines))
 
     def create(self, name: str, **how: Any) -> Machine:
-        """As `Host.create`, told beforehand."""
-        self._step(f"starting {name}")
-        return self._host.create(name, **how)
+        """As `Host.create`, told as it goes."""
+        self.watching = False
+        self._step(f"starting {name}", 0.0)
+        machine = self._host.create(name, **how)
+        self._up += 1
+        return machine
 
     def observe(self, seconds: float, every: float = 0.2) -> Observation:
-        """As `Host.observe`, told beforehand."""
-        self._step(f"watching for {seconds:g} s")
+        """As `Host.observe`, told as it goes."""
+        self.watching = True
+        self._step(f"measuring for {seconds:g} s", 0.0)
         return self._host.observe(seconds, every)
 
     def journal(self) -> list[str]:
@@ -67,7 +88,8 @@ class WatchedHost:
         return self.asked
 
     def close(self) -> None:
-        """As `Host.close`; keeps the journal."""
+        """As `Host.close`; keeps the journal, and is not to be stopped half way."""
+        self._stop = None
         self.journal()
         try:
             self._host.close()

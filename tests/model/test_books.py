@@ -101,6 +101,9 @@ def test_no_cpu_idles_while_a_vcpu_that_may_use_it_waits(room):
                 assert not idle & vcpu.allowed
             members = [vcpu for _, _, vcpu in cpu.waiting] + ([cpu.current] if cpu.current else [])
             assert cpu.weight == pytest.approx(sum(vcpu.weight for vcpu in members))
+            # What some are owed, others owe: virtual time is the average of the clocks, whoever comes and goes.
+            owed = sum(vcpu.weight * (cpu.virtual - vcpu.vruntime) for vcpu in members)
+            assert owed == pytest.approx(0, abs=1e-9)
         for machine in host.machines.values():
             runnable = sum(vcpu.cpu is not None for vcpu in machine.group.vcpus)
             assert runnable == machine.group.runnable
@@ -145,6 +148,19 @@ def test_a_machine_driven_off_its_cpu_goes_on_elsewhere():
     seen = host.observe(0.1)
     assert {event.cpu for event in seen.events} == {1}
     assert seen.value("m1", "cpu") == pytest.approx(1, abs=SWITCH / 0.1 + 1e-9)
+
+
+def test_a_vcpu_gives_way_to_one_that_cannot():
+    host = furnish(2, [])
+    free = host.create("free", pin=[1])
+    free.run(CpuLoad())
+    host.observe(0.1)
+    free.set(pin=[0, 1])
+    host.create("bound", pin=[1]).run(CpuLoad())
+    seen = host.observe(1.0)
+    # CPU 0 idles beside two on CPU 1; but only until the first slice of `free` is over, and it waits for a place.
+    assert seen.value("bound", "cpu") + seen.value("free", "cpu") == pytest.approx(2, abs=SLICE + 3 * SWITCH)
+    assert seen.value("free", "cpu") == pytest.approx(1, abs=2 * SWITCH)
 
 
 def test_an_idle_cpu_takes_work_when_pinning_is_lifted():

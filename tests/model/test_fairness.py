@@ -90,6 +90,17 @@ def test_a_duty_alone_gets_what_it_asks(duty):
     assert seen.value("m1", "ready") <= SWITCH * (10 / PERIOD + 1) / 10 + 1e-12
 
 
+def test_a_duty_held_up_catches_up_and_no_more():
+    host = simulated(1)
+    host.create("m1", shares=2).run(CpuLoad(0.5))
+    spinner = host.create("m2", shares=262144).run(CpuLoad())
+    assert host.observe(3).value("m1", "cpu") < 0.01
+    spinner.cancel()
+    # In 10 s it gets 5 s of work, one portion more or less by the phase, and has 0.1 to 0.2 s of its pile to do.
+    got = host.observe(10).value("m1", "cpu") * 10
+    assert 5 + 0.1 - 0.05 <= got <= 5 + 0.2 + 0.05
+
+
 def test_three_machines_on_one_cpu():
     with simulated(1) as host:
         for name, weight in (("m1", 256), ("m2", 512), ("m3", 1024)):

@@ -21,7 +21,14 @@ class FakeJob:
 
 class FakeMachine:
     def __init__(self, host, name, shares, memory=128.0):
-        self.host, self.name, self.shares, self.vcpus, self.memory, self.state = host, name, shares, 1, memory, "running"
+        self.host, self.name, self.shares, self.vcpus, self.memory, self.state = (
+            host,
+            name,
+            shares,
+            1,
+            memory,
+            "running",
+        )
 
     def set(self, *, shares=None, pin=None):
         if self.host.fail_on_set:

@@ -11,7 +11,7 @@ export function bars(frame, quantity, width, prefix, describedBy) {
   const right = many ? 34 : 42;
   const step = thick * shown.length + (many ? 5 : 9);
   const height = step * frame.machines.length + 22;
-  const most = Math.max(quantity.unit === "1" ? 1 : 0, ...shown.flatMap((column) => quantity[column].map((v) => v ?? 0)));
+  const most = Math.max(quantity.whole, ...shown.flatMap((column) => quantity[column].map((v) => v ?? 0)));
   const scale = (width - left - right) / (most || 1);
   const { found, places } = marks(0, most, Math.max(2, (width - left) / 80));
   const floor = height - 18;

@@ -11,7 +11,7 @@ export function curves(frame, quantity, data, width, describedBy) {
     times: data.subarray(t, t + n),
     values: data.subarray(v, v + n),
   }));
-  let most = quantity.unit === "1" ? 1 : 0;
+  let most = quantity.whole;
   for (const { values } of lines) for (const value of values) if (value > most) most = value;
   most = most || 1;
   const x = (time) => left + ((time - from) / (to - from || 1)) * (width - left - right);

@@ -1,0 +1,204 @@
+"""Run an experiment from a cell of a lesson, on one host or both, and show the columns side by side."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from labkit.experiments.outcome import Outcome, compare
+from labkit.host import Host, HostError
+from labkit.views import text
+from labkit.views.asked import Openers, experiment_of, settings_of
+from labkit.views.figures import figure
+from labkit.views.picture import Picture
+from labkit.views.watched import WatchedHost
+from labkit.views.words import number, quantity, signed
+
+__all__ = ["Result", "run"]
+
+_CELL = 'style="text-align:right;padding:1px 10px;font-variant-numeric:tabular-nums"'
+
+
+class Result(Picture):
+    """What a run gave: the figure, the table, and what libvirt was asked.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        The three columns.
+    journal : list of str
+        The plain commands that would have done what the live host did; empty where it did not run.
+    """
+
+    def __init__(self, outcome: Outcome, journal: list[str]) -> None:
+        self.outcome = outcome
+        self.journal = journal
+        drawn = figure(outcome)
+        super().__init__(drawn.html + _table(outcome) + _fold(journal), drawn.text)
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for each machine and quantity, with theory, simulated and live."""
+        return self.outcome.rows
+
+    def value(self, machine: str, name: str, column: str = "simulated") -> float:
+        """One number: the column's value of a machine's quantity.
+
+        Raises
+        ------
+        KeyError
+            Where there is none.
+        """
+        for row in self.rows:
+            if row["machine"] == machine and row["quantity"] == name and row[column] is not None:
+                return row[column]
+        raise KeyError(f"no {column} {name!r} of {machine!r}")
+
+
+def _table(outcome: Outcome) -> str:
+    parts = []
+    for name, rows in text.by_quantity(outcome.rows).items():
+        heads = "".join(
+            f'<th scope="col" {_CELL}>{head}</th>' for head in ("theory", "simulated", "live", "live − simulated")
+        )
+        body = "".join(
+            f'<tr><th scope="row" style="text-align:left">{html.escape(row["machine"])}</th>'
+            + "".join(f"<td {_CELL}>{number(row[column])}</td>" for column in ("theory", "simulated", "live"))
+            + f"<td {_CELL}>{signed(text.error(row))}</td></tr>"
+            for row in rows
+        )
+        parts.append(
+            '<table style="margin:0 24px 0 0;font-size:90%">'
+            '<caption style="caption-side:top;text-align:left;font-weight:600;color:inherit">'
+            f"{html.escape(quantity(outcome.experiment, name).heading)}</caption>"
+            f'<thead><tr><th scope="col" style="text-align:left">machine</th>{heads}</tr></thead>'
+            f"<tbody>{body}</tbody></table>"
+        )
+    return f'<div style="display:flex;flex-wrap:wrap;gap:8px;margin-top:10px">{"".join(parts)}</div>'
+
+
+def _fold(journal: list[str]) -> str:
+    if not journal:
+        return ""
+    return (
+        f'<details style="margin-top:8px"><summary>What libvirt was asked ({len(journal)} commands)</summary>'
+        f'<pre tabindex="0" style="white-space:pre-wrap;line-height:1.4">{html.escape(chr(10).join(journal))}</pre>'
+        "</details>"
+    )
+
+
+class _Teller:
+    """A line of progress in the notebook; nothing outside of one."""
+
+    def __init__(self) -> None:
+        self._line: Any = None
+
+    def __call__(self, words: str, done: float) -> None:
+        """Show what is being done, and how much of it is done."""
+        if self._line is None:
+            self._line = _progress_line()
+        if self._line:
+            self._line.value = (
+                f'<div class="labkit-progress" role="status"><progress value="{done:.2f}" max="1" '
+                f'aria-label="Live host"></progress> {html.escape(words)} …</div>'
+            )
+
+    def done(self) -> None:
+        """Take the line away."""
+        if self._line:
+            self._line.value = ""
+
+
+def _progress_line() -> Any:
+    """A line in the cell's output; False where there is no notebook."""
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    if shell is None or not hasattr(shell, "kernel"):
+        return False
+    import ipywidgets
+    from IPython.display import display
+
+    line = ipywidgets.HTML()
+    display(line)
+    return line
+
+
+def run(
+    experiment: str | ModuleType = "cpu-shares",
+    host: str = "both",
+    *,
+    open_live: Callable[[], Host] | None = None,
+    open_simulated: Callable[[Any], Host] | None = None,
+    **settings: Any,
+) -> Result:
+    """Run an experiment and show theory, simulation and measurement side by side.
+
+    Where the live host cannot run it, or somebody interrupts it, the live column stays empty and the result says why.
+
+    Parameters
+    ----------
+    experiment : str or module
+        The experiment, such as ``"cpu-shares"``.
+    host : {"both", "simulated", "live"}
+        Where to run it.
+    open_live, open_simulated : callable, optional
+        Open the hosts, in place of `labkit.live` and `labkit.simulated`.
+    **settings
+        Settings in place of the experiment's defaults, such as ``shares=(256, 512)``.
+
+    Returns
+    -------
+    Result
+        To look at, or to compute with: `Result.outcome`, `Result.value`, `Result.journal`.
+
+    Examples
+    --------
+    >>> run("cpu-shares", host="simulated", shares=(100, 300)).value("m2", "cpu") > 0.7
+    True
+    """
+    if host not in ("both", "simulated", "live"):
+        raise ValueError(f"host is 'both', 'simulated' or 'live', not {host!r:.40}")
+    module = experiment_of(experiment)
+    asked = settings_of(module, settings)
+    openers = Openers.of(open_live, open_simulated)
+    outcome = Outcome(module, asked, None, None, {"simulated": None, "live": None})
+    if host != "live":
+        outcome = compare(module, asked, simulated=lambda: openers.simulated(asked))
+    journal: list[str] = []
+    if host != "simulated":
+        outcome, journal = _with_live(outcome, openers)
+    return Result(outcome, journal)
+
+
+def _with_live(outcome: Outcome, openers: Openers) -> tuple[Outcome, list[str]]:
+    """The outcome with its live column filled, or with the reason why it is not; and the journal."""
+    from labkit.views.session import stop_running
+
+    tell = _Teller()
+    machines = len(getattr(outcome.settings, "shares", ()))
+    opened: list[WatchedHost] = []
+
+    def open_watched() -> Host:
+        stop_running()  # a panel's guests would take part in the measurement
+        opened.append(WatchedHost(openers.open_live, tell, machines))
+        return opened[-1]
+
+    why = ""
+    try:
+        measured = compare(outcome.experiment, outcome.settings, live=open_watched)
+    except HostError as error:
+        why = str(error)
+    except KeyboardInterrupt:
+        why = "somebody stopped it. Run the cell again to measure."
+    else:
+        seconds = outcome.seconds | {"live": measured.seconds["live"]}
+        outcome = dataclasses.replace(outcome, live=measured.live, seconds=seconds)
+    finally:
+        tell.done()
+    if why:
+        outcome = dataclasses.replace(outcome, why_not_live=why)
+    return outcome, opened[-1].asked if opened else []

@@ -1,0 +1,86 @@
+"""The first experiment with real guests, held against an independent expectation and its written bound."""
+
+import os
+import shutil
+import subprocess
+import sys
+from fractions import Fraction
+
+import pytest
+
+import labkit
+from labkit.experiments import cpu_shares
+
+pytestmark = pytest.mark.live
+
+
+def expected(weights: dict[str, float]) -> dict[str, float]:
+    """What machines of one vCPU that all spin get of one CPU: proportional parts, worked out here anew."""
+    total = sum(Fraction(weight) for weight in weights.values())
+    return {name: float(Fraction(weight) / total) for name, weight in weights.items()}
+
+
+def test_three_real_guests_share_one_cpu(host, quiet_cpu):
+    seen = cpu_shares.run(host, cpu_shares.Settings())
+    with labkit.simulated(cpus=1) as simulated_host:
+        simulated = cpu_shares.run(simulated_host, cpu_shares.Settings())
+    assert seen.provenance.accelerator in ("KVM", "TCG")
+    assert seen.provenance.mechanisms["shares"]
+    assert seen.disturbed <= 0.03, f"others used {seen.disturbed:.1%} of CPU 0: nothing can be said of this run"
+    for name, part in expected(dict(seen.provenance.weights)).items():
+        assert seen.value(name, "cpu") == pytest.approx(part, abs=0.03)
+        assert seen.value(name, "ready") == pytest.approx(1 - part, abs=0.05)
+        assert seen.value(name, "cpu") == pytest.approx(simulated.value(name, "cpu"), abs=0.03)
+        assert seen.value(name, "ready") == pytest.approx(simulated.value(name, "ready"), abs=0.05)
+    assert not host.machines
+
+
+def test_shares_changed_while_running_count_at_once(host, quiet_cpu):
+    machines = cpu_shares.prepare(host, cpu_shares.Settings(shares=(1024, 1024)))
+    even = host.observe(4.0)
+    cpu_shares.adjust(machines, cpu_shares.Settings(shares=(3072, 1024)))
+    tilted = host.observe(4.0)
+    assert even.value("m1", "cpu") == pytest.approx(0.5, abs=0.05)
+    # Autogroups come in steps: what was really set is what is expected.
+    want = expected(dict(tilted.provenance.weights))["m1"]
+    assert want == pytest.approx(0.75, abs=0.03)
+    assert tilted.value("m1", "cpu") == pytest.approx(want, abs=0.05)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="this run is an ordinary user's already")
+def test_an_ordinary_user_has_shares_too(tmp_path_factory, repository, quiet_cpu):
+    """The same experiment as user `nobody`, from a copy that this user may read."""
+    if shutil.which("setpriv") is None:
+        pytest.skip("there is no setpriv to become another user with")
+    home = tmp_path_factory.mktemp("learner")
+    for folder in (home, *home.parents[:2]):
+        folder.chmod(0o755)
+    shutil.copytree(repository / "labkit", home / "labkit", ignore=shutil.ignore_patterns("node_modules"))
+    shutil.copytree(repository / "images", home / "images")
+    from labkit.live.places import cache_root
+
+    shutil.copytree(cache_root() / "image", home / "cache" / "image")
+    for path in (home, *home.rglob("*")):
+        shutil.chown(path, "nobody", "nogroup")
+    become = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]
+    paths = [str(home), *(path for path in sys.path if path.endswith(("site-packages", "dist-packages")))]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LABKIT_CACHE": str(home / "cache")}
+    ended = subprocess.run(
+        [*become, "/usr/bin/python3", "-m", "labkit.cli", "run", "cpu-shares", "--host", "live", "--json"],
+        cwd=home,
+        env=environment | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    import json
+
+    document = json.loads(ended.stdout)
+    assert "autogroup" in document["host"]["live"]["mechanisms"]["shares"]
+    want = expected(document["host"]["live"]["weights"])
+    for row in document["rows"]:
+        if row["quantity"] == "cpu":
+            assert row["live"] == pytest.approx(want[row["machine"]], abs=0.03)
+            assert row["theory"] == pytest.approx(want[row["machine"]], abs=1e-9)

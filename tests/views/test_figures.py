@@ -1,0 +1,83 @@
+import dataclasses
+import subprocess
+import sys
+from xml.etree import ElementTree
+
+import pytest
+
+from labkit.experiments.outcome import compare
+from labkit.views import figure, host_picture, table
+
+from .fakes import FakeHost
+
+
+def svgs(html):
+    found = ElementTree.fromstring(f"<div>{html.replace('<br>', '<br/>')}</div>")
+    return list(found.iter("{http://www.w3.org/2000/svg}svg"))
+
+
+def test_the_bundle_has_the_picture_and_its_text_twin(both):
+    bundle = figure(both)._repr_mimebundle_()
+    assert bundle["text/plain"] == table(both) == repr(figure(both))
+    drawn = svgs(bundle["text/html"])
+    assert len(drawn) == 2
+    for svg in drawn:
+        assert svg.get("role") == "img"
+        assert "m1: theory" in svg.get("aria-label")
+
+
+def test_the_same_outcome_gives_the_same_bytes(both):
+    assert figure(both).html == figure(both).html
+
+
+def test_three_bars_a_machine(both):
+    html = figure(both).html
+    for column in ("theory", "simulated", "live"):
+        assert sum(f"{column}</text>" in line for line in html.splitlines()) == 6
+
+
+def test_it_takes_the_colours_of_the_page(both):
+    html = figure(both).html
+    assert "currentColor" in html
+    assert "#0f1e2d" not in html
+    assert "DejaVu" not in html
+
+
+def test_ids_do_not_meet_those_of_another_picture(simulated, both):
+    def ids(picture):
+        return {element.get("id") for svg in svgs(picture.html) for element in svg.iter() if element.get("id")}
+
+    assert ids(figure(simulated)) and not ids(figure(simulated)) & ids(figure(both))
+
+
+def test_without_a_live_column_it_says_why(simulated):
+    html = figure(dataclasses.replace(simulated, why_not_live="No <libvirt>.")).html
+    assert "Live: not run: No &lt;libvirt&gt;." in html
+
+
+@pytest.mark.parametrize("machines", [2, 64])
+def test_few_and_many_machines(experiment, machines):
+    outcome = compare(experiment, experiment.Settings(shares=(5,) * machines), simulated=FakeHost)
+    assert len(svgs(figure(outcome).html)) == 2
+
+
+def test_the_picture_of_lesson_00():
+    picture = host_picture()
+    (svg,) = svgs(picture.html)
+    assert svg.get("role") == "img" and svg.get("aria-label").startswith("One computer")
+    for word in ("host", "guest", "hypervisor", "vCPU"):
+        assert f"{word}: " in picture.text
+
+
+def test_importing_views_is_quick_and_brings_no_matplotlib():
+    code = (
+        "import labkit.views, sys; assert not {'matplotlib', 'ipywidgets', 'anywidget', 'libvirt'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_pyplot_is_never_used(both):
+    code = (
+        "import sys; from labkit.views import run; run(host='simulated'); assert 'matplotlib.pyplot' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

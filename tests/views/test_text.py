@@ -1,0 +1,65 @@
+import dataclasses
+
+from labkit.experiments.outcome import compare
+from labkit.views import table
+
+from .fakes import FakeHost
+
+EXPECTED = """\
+cpu-shares: Who gets the CPU when everybody wants it?
+shares = 256, 512, 1024 · cpus = 1 CPU · seconds = 6 s
+
+CPU time used (CPU)
+machine     theory  simulated       live  live − simulated
+m1           0.143      0.143      0.153            +0.010
+m2           0.286      0.286      0.286            +0.000
+m3           0.571      0.571      0.571            +0.000
+
+Ready time: wanted a CPU, had to wait (fraction of the time)
+machine     theory  simulated       live  live − simulated
+m1           0.857      0.857      0.847            −0.010
+m2           0.714      0.714      0.714            +0.000
+m3           0.429      0.429      0.429            +0.000
+
+CPU time used: m3 has the most, 0.571 CPU, 4.00 times as much as m1; live and simulated are at most 0.010 apart \
+(on m1), within the bound of 0.03.
+simulated host, 1 CPU, 6 s of its own clock
+live host, 1 CPU, on TCG, shares by libvirt's cgroup"""
+
+
+def test_the_table_is_this(both):
+    assert table(both) == EXPECTED
+
+
+def test_an_absent_column_is_a_dash_and_says_why(simulated):
+    text = table(dataclasses.replace(simulated, why_not_live="There is no libvirt here. Install it."))
+    assert "m1           0.143      0.143          –                 –" in text
+    assert text.endswith("live: not run: There is no libvirt here. Install it.")
+
+
+def test_nothing_run(simulated):
+    text = table(dataclasses.replace(simulated, simulated=None))
+    assert "Nothing was run." in text
+    assert "simulated: not run" in text
+
+
+def test_a_disturbed_measurement_says_so(experiment):
+    outcome = compare(experiment, experiment.Settings(), live=lambda: FakeHost(kind="live", disturbed=0.08))
+    assert "Disturbed: others used up to 8% of these CPUs" in table(outcome)
+
+
+def test_beyond_the_bound_says_so(experiment):
+    outcome = compare(
+        experiment, experiment.Settings(), simulated=FakeHost, live=lambda: FakeHost(kind="live", offset=0.05)
+    )
+    assert "beyond the bound of 0.03" in table(outcome)
+
+
+def test_equal_machines_read_as_equal(experiment):
+    outcome = compare(experiment, experiment.Settings(shares=(100, 100)), simulated=FakeHost)
+    assert "all machines get the same, 0.500 CPU" in table(outcome)
+
+
+def test_64_machines(experiment):
+    outcome = compare(experiment, experiment.Settings(shares=(9,) * 64, cpus=8), simulated=lambda: FakeHost(8))
+    assert "m64" in table(outcome)
