@@ -14,6 +14,7 @@ and the same four with ``labkit.live()`` for real guests.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from labkit.host import CpuLoad, HostError
@@ -33,8 +34,8 @@ def simulated(cpus: int = 2, *, rules: str = "kvm", seed: int = 0) -> SimulatedH
     return SimulatedHost(cpus, rules=rules, seed=seed)
 
 
-def live(uri: str | None = None) -> LiveHost:
-    """Open a live host: the first that works here, or the one at `uri`; see `labkit.live.LiveHost`.
+def live(uri: str | None = None, progress: Callable[[str, float], None] | None = None) -> LiveHost:
+    """Open a live host: the first that works here, or the one at `uri`; see `labkit.live.open_host`.
 
     Raises
     ------
@@ -43,4 +44,4 @@ def live(uri: str | None = None) -> LiveHost:
     """
     from labkit.live import open_host
 
-    return open_host(uri)
+    return open_host(uri, progress)

@@ -19,7 +19,7 @@ from labkit.commands import Answer, UsageError, as_document, one_line
 from labkit.experiments import SettingError
 from labkit.host import HostError
 
-__all__ = ["main"]
+__all__ = ["command_names", "main"]
 
 EXIT_DONE, EXIT_NOT_ALL, EXIT_WRONG_USE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -93,6 +93,12 @@ def _parser() -> _Parser:
     edition.add_argument("kind", choices=("learner", "instructor"), help="whose copy")
     edition.add_argument("target", metavar="DIR", help="the folder to make; what is in it already is kept")
     return parser
+
+
+def command_names() -> set[str]:
+    """The commands there are, such as ``doctor``."""
+    (commands,) = [action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction)]
+    return set(commands.choices)
 
 
 def _carry_out(words: Sequence[str]) -> int:

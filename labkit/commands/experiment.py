@@ -88,12 +88,10 @@ def run(args: Namespace) -> Answer:
 
 def _with_live(outcome: Outcome) -> tuple[Outcome, list[str]]:
     """The same outcome with the live column too, or with the reason why there is none."""
-    from labkit.live import open_host
-
     opened: list[Host] = []
 
     def live() -> Host:
-        opened.append(open_host(progress=stages()))
+        opened.append(labkit.live(progress=stages()))
         return opened[0]
 
     try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from labkit.commands import Answer, stages, tell
 
@@ -45,7 +47,16 @@ def image_status(_args: Namespace) -> Answer:
     from labkit.live import image
 
     status = image.status()
-    return Answer(status, lambda: "\n".join(f"{key}: {value}" for key, value in status.items()))
+    return Answer(status, lambda: "\n".join(_described(status)))
+
+
+def _described(status: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in status.items():
+        if isinstance(value, Mapping):
+            yield f"{name}:"
+            yield from (f"  {part} {what}" for part, what in value.items())
+        elif value not in ("", None):
+            yield f"{name}: {value}"
 
 
 def bench(args: Namespace) -> Answer:

@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from labkit.course.progress import MARKER, Progress
+from labkit.course.progress import MARKER
 from labkit.course.safe_file import locked, write_atomically
 
-__all__ = ["Delivery", "INSTRUCTOR_TAG", "course_folder", "learner_copy", "learners_progress", "lessons_folder"]
+__all__ = ["Delivery", "INSTRUCTOR_TAG", "course_folder", "learner_copy", "lessons_folder"]
 
 INSTRUCTOR_TAG = "instructor"
 _EDITIONS = ("learner", "instructor")
@@ -71,15 +71,6 @@ def course_folder(environ: Mapping[str, str] | None = None) -> Path:
     """Where the learner's copy lies: ``LABKIT_COURSE_DIR``, or ``~/labkit-course``."""
     named = (os.environ if environ is None else environ).get("LABKIT_COURSE_DIR", "")
     return Path(named).expanduser().absolute() if named else Path.home() / "labkit-course"
-
-
-def learners_progress(folder: Path | None = None) -> Progress:
-    """The learner's progress, asked for from anywhere: of the copy around `folder`, else of `course_folder`."""
-    found = Progress.find(folder)
-    usual = course_folder()
-    if found.path is None and not os.environ.get("LABKIT_PROGRESS") and (usual / MARKER).is_file():
-        return Progress(usual / "progress.json")
-    return found
 
 
 def edited(path: Path, edition: str) -> bytes:

@@ -116,7 +116,9 @@ class Exercise(Shown):
         attempt = {"at": now(), "done": verdict.done, "said": verdict.said}
 
         def add(kept: dict[str, Any]) -> None:
-            kept.setdefault("attempts", []).append(attempt)
+            attempts = kept.setdefault("attempts", [])
+            if not attempts or attempts[-1]["said"] != attempt["said"]:  # Run All repeats the last one
+                attempts.append(attempt)
             if verdict.done:
                 kept.setdefault("done", attempt["at"])
 

@@ -31,9 +31,7 @@ SURENESS = {
 
 def amount(value: float, unit: str = "") -> str:
     """A number as a person reads it, with its unit."""
-    number = f"{value:.4g}"
-    if "e" in number:
-        number = f"{value:,.0f}"
+    number = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
     return f"{number} {unit}".strip()
 
 

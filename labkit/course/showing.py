@@ -32,7 +32,9 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 STYLE = """<style>
 .labkit-card { border-left: 4px solid #0072b2; padding: 0.3em 0.9em; margin: 0.3em 0; max-width: 52em; }
-.labkit-card .jupyter-widgets-html-content { line-height: 1.5; }
+.labkit-card .widget-html-content { line-height: 1.5; }
+.labkit-card .widget-html-content p { margin: 0.3em 0; }
+.labkit-card .labkit-announcement { margin: 2px; line-height: 1.5; }
 .labkit-card .widget-radio-box label { height: auto; line-height: 1.45; white-space: normal; margin-bottom: 0.4em; }
 .labkit-card .widget-html, .labkit-card .widget-radio { height: auto; }
 .labkit-card table { border-collapse: collapse; }

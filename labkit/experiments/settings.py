@@ -68,7 +68,9 @@ def describe(settings: type) -> dict[str, dict[str, Any]]:
 def _number(name: str, value: Any, limits: dict[str, Any], whole: bool) -> float | int:
     kind = "a whole number" if whole else "a number"
     wanted = f"{name} must be {kind} from {limits['min']} to {limits['max']}"
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise SettingError(f"{wanted}, not {value!r:.60}.")
+    if isinstance(value, float) and not math.isfinite(value):
         raise SettingError(f"{wanted}, not {value!r:.60}.")
     if whole and value != int(value):
         raise SettingError(f"{wanted}, not {value!r:.60}.")

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from labkit.host import HostError
 
 if TYPE_CHECKING:
-    from labkit.live.report import Report
     from labkit.live.livehost import LiveHost
+    from labkit.live.report import Report
 
 __all__ = ["clean", "doctor", "open_host"]
 
@@ -57,8 +57,8 @@ def clean(dry_run: bool = False) -> list[str]:
 class _Openable(ModuleType):
     """A module that can be called: once this one is imported, the name `labkit.live` is it, not the function."""
 
-    def __call__(self, uri: str | None = None) -> LiveHost:
-        return open_host(uri)
+    def __call__(self, uri: str | None = None, progress: Callable[[str, float], None] | None = None) -> LiveHost:
+        return open_host(uri, progress)
 
 
 sys.modules[__name__].__class__ = _Openable

@@ -65,7 +65,9 @@ def choose(boot_on_kvm: Callable[[], None], versions: dict[str, str]) -> Acceler
         boot_on_kvm()
         found = Accelerator("KVM", "a probe guest booted on /dev/kvm")
     except HostError as error:
-        why = f"a probe guest on /dev/kvm did not come up within {DEADLINE:g} s ({error.message})"
+        why = f"a probe guest on /dev/kvm did not come up within {DEADLINE:g} s"
+        if "was not up" not in error.message:
+            why = f"a probe guest could not be started on /dev/kvm ({error.message.rstrip('.')})"
         found = Accelerator("TCG", f"{why}, so QEMU emulates the guests' processors in software")
     with contextlib.suppress(OSError):
         writing = file.with_suffix(f".{os.getpid()}")

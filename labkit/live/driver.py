@@ -67,6 +67,8 @@ def load_libvirt() -> ModuleType:
     HostError
         Where it cannot be imported, with what to install.
     """
+    # libvirt reads this once, at its first call. What goes wrong it also raises, and a notebook is no place for a log.
+    os.environ.setdefault("LIBVIRT_LOG_OUTPUTS", "4:file:/dev/null")
     try:
         import libvirt
     except ImportError as error:
@@ -127,11 +129,9 @@ def _start_embedded() -> Driver:
         raise HostError("Live guests need Linux.", "The simulated host works everywhere.")
     if shutil.which("qemu-system-x86_64") is None:
         raise HostError("QEMU is not installed here.", INSTALL)
-    # Read by libvirt once, when it is first opened. Only errors, and not onto the notebook.
     owned, pipe = ownership.settle_in()
     root = Path(owned.root)
     try:
-        os.environ.setdefault("LIBVIRT_LOG_OUTPUTS", f"4:file:{root}/libvirt.log")
         libvirt = load_libvirt()
         reaping.adopt_orphans()
         _configure(root)

@@ -54,10 +54,10 @@ class LiveHost:
         self.driver = driver
         self.image = image
         self.progress = progress
-        self.cpus = os.cpu_count() or 1
         self.root = driver.root
         self.connection = driver.connection
         with translated("ask libvirt for its version"):
+            self.cpus = os.cpu_count() or 1 if self.root else self.connection.getInfo()[2]
             versions = {"qemu": self.connection.getVersion(), "libvirt": self.connection.getLibVersion()}
         self.versions = {name: f"{v // 1000000}.{v // 1000 % 1000}.{v % 1000}" for name, v in versions.items()}
         self._id = os.urandom(2).hex()
@@ -242,25 +242,28 @@ class LiveHost:
             raise ValueError("seconds and every must be above 0")
         machines = list(self._machines.values())
         self._settle(machines)
-        readings = [counters.read(self.connection, machines)]
+        readings = [self._read(machines)]
         begun = readings[0].time
         steps = max(1, round(seconds / every))
         for step in range(1, steps + 1):
             time.sleep(max(0.0, begun + seconds * step / steps - time.monotonic()))
-            readings.append(counters.read(self.connection, machines))
+            readings.append(self._read(machines))
             self.progress("Measuring", step / steps)
         self._journal.virsh("domstats", "--vcpu", *(machine.name for machine in machines))
         return self._observation(machines, readings)
+
+    def _read(self, machines: list[LiveMachine]) -> counters.Reading:
+        return counters.read(self.connection, machines, here=self.root is not None)
 
     def _settle(self, machines: list[LiveMachine]) -> None:
         """Return when every load keeps its vCPUs as busy as it is meant to, whatever they are given."""
         waiting = [machine for machine in machines if machine.jobs]
         ends = time.monotonic() + SETTLE_AT_MOST
-        before = counters.read(self.connection, waiting)
+        before = self._read(waiting)
         while waiting:
             self.progress(f"Waiting for the load in {', '.join(machine.name for machine in waiting)}", 0.0)
             time.sleep(0.25)
-            now = counters.read(self.connection, waiting)
+            now = self._read(waiting)
             elapsed = now.time - before.time
             for machine in list(waiting):
                 name = machine.name

@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from html import escape
 from typing import Any, Literal
 
 from labkit.host import HostError
@@ -16,6 +17,7 @@ __all__ = ["LESSONS", "Finding", "Report", "examine"]
 LESSONS = {"00": ("command",), "02": ("shares", "pin")}
 """The lessons, and the abilities that each asks of a live host."""
 
+_SIGNS = {"works": "✓", "absent": "–", "broken": "✗"}
 INSTALL = "Run ./course open, which installs what is missing and says what."
 
 
@@ -70,13 +72,30 @@ class Report:
             lines.append(f"{finding.state:<7} {finding.name}: {finding.evidence}")
             if finding.remedy:
                 lines.append(f"        what to do: {finding.remedy}")
-        lines.append(f"Live host: {self.live_host or 'none; the lessons run on the simulated host'}")
-        lines.append(f"Machines of 128 MiB that it can carry now: {self.machines_it_can_carry}")
-        lines += [f"Lesson {lesson}: {how}" for lesson, how in self.lessons.items()]
-        return "\n".join(lines)
+        return "\n".join(lines + self.summary())
+
+    def summary(self) -> list[str]:
+        """What it comes to, in a few lines."""
+        return [
+            f"Live host: {self.live_host or 'none; the lessons run on the simulated host'}",
+            f"Machines of 128 MiB that it can carry now: {self.machines_it_can_carry}",
+            *(f"Lesson {lesson}: {how}" for lesson, how in self.lessons.items()),
+        ]
 
     def __repr__(self) -> str:
         return self.text()
+
+    def _repr_html_(self) -> str:
+        """The report as a table, for a notebook; `text` is its twin."""
+        left = 'style="text-align:left;vertical-align:top"'
+        rows = "".join(
+            f'<tr><th scope="row" {left}>{escape(found.name)}</th><td {left}>{_SIGNS[found.state]} {found.state}</td>'
+            f"<td {left}>{escape(found.evidence)}{'<br>→ ' * bool(found.remedy)}{escape(found.remedy)}</td></tr>"
+            for found in self.findings
+        )
+        head = "".join(f'<th scope="col" {left}>{word}</th>' for word in ("what", "state", "seen, and what to do"))
+        told = "<br>".join(escape(line) for line in self.summary())
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table><p>{told}</p>"
 
 
 def _python() -> Finding:

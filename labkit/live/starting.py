@@ -91,8 +91,8 @@ def _save_a_boot(host: LiveHost, shape: Shape, path: Path) -> None:
     try:
         host.progress("Saving the booted guest, for quick starts from now on", 0.5)
         # The clones' random numbers: Linux seeds its generator anew at first use once the seed is older than half
-        # the time since boot (drivers/char/random.c, crng_has_old_seed). A guest saved with an old seed has a new one at its
-        # start; one saved with a young seed would share its next random bytes with its siblings.
+        # the time since boot (drivers/char/random.c, crng_has_old_seed). A guest saved with an old seed has a new one
+        # at its start; one saved with a young seed would share its next random bytes with its siblings.
         seconds_up = float(machine.agent.run(["/bin/cat", "/proc/uptime"]).output.split()[0])
         time.sleep(seconds_up + 1.0)
         with translated("save the booted guest"):
@@ -115,7 +115,7 @@ def _restore(host: LiveHost, name: str, shape: Shape, file: Path) -> LiveMachine
         macs.append(domains.mac_of(xml))
         return xml
 
-    with saved.clone(file, pipe, reshaped), translated(f"start {name} from the saved boot"):
+    with saved.clone(file, pipe, reshaped), translated(f"start {name} from the saved boot"), reaping.collecting():
         host.connection.restore(str(pipe))
         domain = host.connection.lookupByName(host.domain_name(name))
     machine = _machine(host, name, domain, shape, console)

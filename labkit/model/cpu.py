@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from math import inf
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from simpy.events import Timeout
 
@@ -27,33 +27,16 @@ if TYPE_CHECKING:
     from simpy.events import Event
 
     from labkit.model.rules import Rules
+    from labkit.model.scheduler import Scheduler
     from labkit.model.vcpu import VCpu
 
-__all__ = ["Cpu", "Dispatcher", "Span"]
+__all__ = ["Cpu", "Span"]
 
 Span = tuple[float, float, "VCpu", int]
 """A stretch of running: from, to, which vCPU, on which CPU. Times are the simulation's, in seconds."""
 
 # Seconds below which a slice or a piece of work counts as used up; far above what floats lose, far below any slice.
 TINY = 1e-10
-
-
-class Dispatcher(Protocol):
-    """What a CPU asks of those who see all CPUs."""
-
-    idle: set[int]
-
-    def rest(self, vcpu: VCpu) -> None:
-        """Send a vCPU to sleep whose work is done."""
-
-    def pull(self, cpu: Cpu) -> bool:
-        """Bring a waiting vCPU to a CPU that has become idle; whether there was one."""
-
-    def push(self, vcpu: VCpu) -> None:
-        """Take a waiting vCPU to an idle CPU that it may run on, where there is one."""
-
-    def crowded(self) -> None:
-        """Note that somewhere a vCPU waits."""
 
 
 class Cpu:
@@ -69,8 +52,8 @@ class Cpu:
         By which numbers it schedules.
     cpus : int
         How many CPUs the host has; the slice depends on it.
-    dispatcher : Dispatcher
-        Whom it asks for what concerns other CPUs too.
+    scheduler : Scheduler
+        Whom it asks for what concerns other CPUs and machines too.
 
     Attributes
     ----------
@@ -85,7 +68,7 @@ class Cpu:
     since : float
         Up to when `current` has been charged; later than now while the CPU is still switching.
     idle : set of int
-        The dispatcher's: the CPUs of the host that run nothing.
+        The scheduler's: the CPUs of the host that run nothing.
     busy, switching, idled : float
         Three books in seconds, each kept by itself: running vCPUs, changing over, nothing to do.
     spans : list of Span or None
@@ -96,12 +79,12 @@ class Cpu:
         "busy",
         "cost",
         "current",
-        "dispatcher",
         "env",
         "idle",
         "idled",
         "index",
         "rules",
+        "scheduler",
         "since",
         "slice",
         "spans",
@@ -113,13 +96,13 @@ class Cpu:
         "weight",
     )
 
-    def __init__(self, index: int, env: Environment, rules: Rules, cpus: int, dispatcher: Dispatcher) -> None:
+    def __init__(self, index: int, env: Environment, rules: Rules, cpus: int, scheduler: Scheduler) -> None:
         self.index = index
         self.env = env
         self.rules = rules
         self.slice = rules.slice(cpus)
         self.cost = rules.switch_cost
-        self.dispatcher = dispatcher
+        self.scheduler = scheduler
         self.current: VCpu | None = None
         self.waiting: list[tuple[float, tuple[str, int], VCpu]] = []
         self.weight = 0.0
@@ -131,7 +114,7 @@ class Cpu:
         self.switching = 0.0
         self.idled = 0.0
         self.spans: list[Span] | None = None
-        self.idle = dispatcher.idle
+        self.idle = scheduler.idle
         self.idle.add(index)
 
     def books(self, now: float) -> tuple[float, float, float]:
@@ -163,6 +146,15 @@ class Cpu:
             self.idled += self.env.now - self.since
             self._start(vcpu)
             return
+        alone = not self.waiting
+        if alone:
+            # Nobody counted its slices while it had the CPU to itself; it is somewhere in its present one. Its clock
+            # is the average, and starts anew, so that the numbers stay small and exact.
+            span = self.slice * current.inverse
+            over = current.vruntime - current.deadline
+            current.deadline = -over if over < 0 else span - over % span
+            current.vruntime = self.virtual = 0.0
+            self.weight = current.weight
         limit = self.rules.lag_limit * self.slice
         lag = min(max(vcpu.lag, -limit), limit)
         # The newcomer moves the average. It is put so far from it that its lag is `lag` after the move.
@@ -171,14 +163,9 @@ class Cpu:
         self.virtual -= lag / self.weight
         self.weight = total
         vcpu.deadline = vcpu.vruntime + self.slice * vcpu.inverse
-        alone = not self.waiting
         insort(self.waiting, (vcpu.deadline, vcpu.rank, vcpu))
-        self.dispatcher.crowded()
+        self.scheduler.crowded()
         if alone:
-            # Nobody counted its slices while it had the CPU for itself; it is somewhere in its present one.
-            span = self.slice * current.inverse
-            if current.vruntime >= current.deadline:
-                current.deadline = current.vruntime + span - (current.vruntime - current.deadline) % span
             self._arm()
         if self._preempts(vcpu):
             self._switch(bisect_left(self.waiting, (vcpu.deadline, vcpu.rank)))
@@ -207,7 +194,7 @@ class Cpu:
         if self.waiting:
             # Where nobody runs, somebody who waits is at or below the average; 0 is for rounding alone.
             self._start(self.waiting.pop(self._due() or 0)[2])
-        elif not self.dispatcher.pull(self):
+        elif not self.scheduler.pull(self):
             self.idle.add(self.index)
 
     def reweigh(self, vcpu: VCpu, weight: float) -> None:
@@ -258,7 +245,7 @@ class Cpu:
         current.vruntime += ran * current.inverse
         if current.work <= TINY:
             current.work = 0.0
-            self.dispatcher.rest(current)
+            self.scheduler.rest(current)
             return
         if not self.waiting or (current.deadline - current.vruntime) * current.weight > TINY:
             self._arm()
@@ -295,7 +282,7 @@ class Cpu:
         insort(self.waiting, (current.deadline, current.rank, current))
         self._start(due)
         if self.idle:
-            self.dispatcher.push(current)
+            self.scheduler.push(current)
 
     def _stop(self) -> None:
         """Close the books of the vCPU that runs; from now on it waits."""

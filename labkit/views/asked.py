@@ -42,9 +42,9 @@ def _simulated(settings: Any) -> Host:
 
 
 def _live(tell: Callable[[str, float], None] | None = None) -> Host:
-    from labkit.live import open_host
+    import labkit
 
-    return open_host(progress=tell)
+    return labkit.live(progress=tell)
 
 
 @dataclasses.dataclass(frozen=True)

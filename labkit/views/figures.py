@@ -120,7 +120,9 @@ def _caption(outcome: Outcome, columns: list[str]) -> str:
     key = ", ".join(f"{column} {_FILLS[column]}" for column in columns)
     lines = [text.reading(outcome), f"Bars: {key}.", _sentence(text.simulated_line(outcome.simulated))]
     lines.append(_sentence(text.live_line(outcome.live, outcome.why_not_live)))
-    return "<br>".join(html.escape(line) for line in lines)
+    said = "<br>".join(html.escape(line) for line in lines)
+    notice = text.disturbed_line(outcome.live)
+    return said + (f"<br><strong>{html.escape(_sentence(notice))}</strong>" if notice else "")
 
 
 def _sentence(line: str) -> str:

@@ -143,6 +143,8 @@ def build(
     where = [text.simulated_line(outcome.simulated)] if outcome.simulated else []
     if outcome.live or outcome.why_not_live:
         where.append(text.live_line(outcome.live, outcome.why_not_live))
+    if notice := text.disturbed_line(outcome.live):
+        where.append(notice)
     frame = {
         "serial": serial,
         "mode": "live" if outcome.live else "simulated",

@@ -123,7 +123,8 @@ def _progress_line() -> Any:
     from IPython.display import display
 
     line = ipywidgets.HTML()
-    display(line)
+    # What stays on a static page, where there are no widgets.
+    display({**(line._repr_mimebundle_() or {}), "text/plain": "Run on the live host."}, raw=True)
     return line
 
 

@@ -13,7 +13,7 @@ from labkit.experiments.outcome import Outcome
 from labkit.host import Observation
 from labkit.views.words import listed, number, quantity, setting_line, signed
 
-__all__ = ["DISTURBED", "by_quantity", "error", "live_line", "reading", "simulated_line", "table"]
+__all__ = ["DISTURBED", "by_quantity", "disturbed_line", "error", "live_line", "reading", "simulated_line", "table"]
 
 DISTURBED = 0.03
 """Above this fraction of a CPU used by others, a live measurement is marked as disturbed."""
@@ -55,9 +55,17 @@ def live_line(seen: Observation | None, why_not: str = "") -> str:
         line += f", on {origin.accelerator}"
     used = [f"{ability} by {mechanism}" for ability, mechanism in origin.mechanisms.items()]
     line += f", {listed(used)}" if used else ""
-    if seen.disturbed > DISTURBED:
-        line += f". Disturbed: others used up to {seen.disturbed:.0%} of these CPUs while it measured"
     return line
+
+
+def disturbed_line(seen: Observation | None) -> str:
+    """What a disturbed measurement must say of itself; empty where nothing disturbed it."""
+    if seen is None or seen.disturbed <= DISTURBED:
+        return ""
+    return (
+        f"disturbed: others used up to {seen.disturbed:.0%} of these CPUs while it measured, so the live numbers tell "
+        "less. Close what else is running and measure again."
+    )
 
 
 def _furthest(rows: list[dict[str, Any]], bounds: dict[str, float]) -> str:
@@ -109,4 +117,6 @@ def table(outcome: Outcome) -> str:
             shown = "  ".join(f"{cell:>9}" for cell in cells)
             lines.append(f"{row['machine']:<{wide}}  {shown}  {signed(error(row)):>16}")
     lines += ["", reading(outcome), simulated_line(outcome.simulated), live_line(outcome.live, outcome.why_not_live)]
+    if notice := disturbed_line(outcome.live):
+        lines.append(notice)
     return "\n".join(line.rstrip() for line in lines)

@@ -226,6 +226,10 @@ def test_an_exercise_hints_in_steps(here):
     assert "no more hints" in task.hint()
     button(widget, "Show a solution").click()
     assert "task.check(3)" in shown_words(widget)
+    tried = len(here.kept.lesson("02")["exercises"]["mine"]["attempts"])
+    task.check(2)
+    task.check(2)  # as Run All does
+    assert f"after {tried + 1} attempts" in task.text()
     assert task.check(3).done
     assert "Done." in task.text()
     assert "Exercise mine: done, 3 hints seen." in here.progress().text()

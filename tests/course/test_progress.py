@@ -11,7 +11,6 @@ import time
 
 import pytest
 
-from labkit.course.edition import learners_progress
 from labkit.course.progress import MARKER, Progress
 from labkit.course.record import checked
 
@@ -60,15 +59,6 @@ def test_the_environment_names_it(tmp_path):
     named = {"LABKIT_PROGRESS": str(tmp_path / "mine.json")}
     assert Progress.find(tmp_path, environ=named).path == tmp_path / "mine.json"
     assert Progress.find(tmp_path, environ={"LABKIT_PROGRESS": "memory"}).path is None
-
-
-def test_asked_for_from_anywhere(tmp_path, monkeypatch):
-    monkeypatch.delenv("LABKIT_PROGRESS", raising=False)
-    monkeypatch.setenv("LABKIT_COURSE_DIR", str(tmp_path / "copy"))
-    assert learners_progress(tmp_path).path is None
-    (tmp_path / "copy").mkdir()
-    (tmp_path / "copy" / MARKER).write_text("{}")
-    assert learners_progress(tmp_path).path == tmp_path / "copy" / "progress.json"
 
 
 def test_the_first_answer_is_kept(tmp_path):

@@ -102,8 +102,9 @@ def test_clean_sweeps_what_even_the_guardian_left(host):
     assert child.stdout.readline() == "up\n"
     # The guardian dies first: nobody is left to clear up.
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and root.encode() in (entry / "cmdline").read_bytes():
-            if b"guardian.py" in (entry / "cmdline").read_bytes():
+        if entry.name.isdigit():
+            command = (entry / "cmdline").read_bytes()
+            if b"guardian.py" in command and root.encode() in command:
                 os.kill(int(entry.name), signal.SIGKILL)
     child.kill()
     child.wait(30)

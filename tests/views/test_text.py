@@ -45,7 +45,7 @@ def test_nothing_run(simulated):
 
 def test_a_disturbed_measurement_says_so(experiment):
     outcome = compare(experiment, experiment.Settings(), live=lambda: FakeHost(kind="live", disturbed=0.08))
-    assert "Disturbed: others used up to 8% of these CPUs" in table(outcome)
+    assert "disturbed: others used up to 8% of these CPUs" in table(outcome)
 
 
 def test_beyond_the_bound_says_so(experiment):

@@ -23,12 +23,6 @@ const SKELETON = (id) => `
 <div class="lk-patterns"></div>
 <p class="lk-where"></p>
 <p class="lk-reading"></p>
-<ul class="lk-key" aria-label="How bars and lines are drawn">
-  <li><i class="lk-sample lk-sample-theory"></i>theory</li>
-  <li><i class="lk-sample lk-sample-simulated"></i>simulated</li>
-  <li><i class="lk-sample lk-sample-live"></i>live</li>
-</ul>
-<div class="lk-cards"></div>
 <section class="lk-time" aria-labelledby="${id}-time">
   <h4 id="${id}-time">Which machine ran when <span class="lk-window"></span></h4>
   <div class="lk-buttons" role="group" aria-label="Move and zoom the time line">
@@ -40,6 +34,12 @@ const SKELETON = (id) => `
   </div>
   <div class="lk-lanes" role="group" tabindex="0" aria-label="Time line of the CPUs. Left and right move it, plus and minus zoom, 0 goes back to the start."></div>
 </section>
+<ul class="lk-key" aria-label="How bars and lines are drawn">
+  <li><i class="lk-sample lk-sample-theory"></i>theory</li>
+  <li><i class="lk-sample lk-sample-simulated"></i>simulated</li>
+  <li><i class="lk-sample lk-sample-live"></i>live</li>
+</ul>
+<div class="lk-cards"></div>
 <p class="lk-unseen lk-spoken" role="status" aria-live="polite"></p>`;
 
 function numbers(view) {
@@ -96,7 +96,7 @@ function render({ model, el }) {
     part("cards").innerHTML = frame.quantities
       .map((quantity, index) => {
         const id = `${prefix}-table-${index}`;
-        return `<section class="lk-card" style="width:${width}px" aria-labelledby="${id}-head"><h4 id="${id}-head">${safe(quantity.heading)}</h4>${bars(frame, quantity, width, prefix, id)}${curves(frame, quantity, data, width, id)}${table(frame, quantity, id)}</section>`;
+        return `<section class="lk-card" style="width:${width}px" aria-labelledby="${id}-head"><h4 id="${id}-head">${safe(quantity.heading)}</h4>${bars(frame, quantity, width, prefix, id)}${curves(frame, quantity, data, width, id)}${table(frame, quantity, id, prefix)}</section>`;
       })
       .join("");
     drawTime(frame);

@@ -3,13 +3,13 @@ import { safe } from "./drawing.js";
 
 const HEAD = ["theory", "simulated", "live", "error"];
 
-export function table(frame, quantity, id) {
+export function table(frame, quantity, id, prefix) {
   const cell = (value) => (value == null ? "–" : value.toFixed(3));
   const rows = frame.machines.map((machine, index) => {
     const [theory, simulated, live] = ["theory", "simulated", "live"].map((column) => quantity[column]?.[index]);
     const error = live == null || simulated == null ? null : live - simulated;
     const signed = error == null ? "–" : `${error < -0.0005 ? "−" : "+"}${Math.abs(error).toFixed(3)}`;
-    return `<tr><th scope="row"><i class="lk-swatch" style="background:${machine.colour}"></i>${safe(machine.name)}</th><td>${cell(theory)}</td><td>${cell(simulated)}</td><td>${cell(live)}</td><td>${signed}</td></tr>`;
+    return `<tr><th scope="row"><svg class="lk-swatch" width="13" height="10" aria-hidden="true"><rect width="13" height="10" fill="url(#${prefix}-run-${index})"/></svg>${safe(machine.name)}</th><td>${cell(theory)}</td><td>${cell(simulated)}</td><td>${cell(live)}</td><td>${signed}</td></tr>`;
   });
   const heads = HEAD.map((word) =>
     word === "error" ? '<th scope="col"><abbr title="live minus simulated">error</abbr></th>' : `<th scope="col">${word}</th>`,

@@ -1,0 +1,48 @@
+"""Every experiment in live_required.txt runs on real guests, by the command line, within its bounds.
+
+In CI there is no way round: without a live host these tests fail.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from labkit.experiments import load
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+LINES = (REPOSITORY / "tests" / "live_required.txt").read_text().splitlines()
+REQUIRED = [line.strip() for line in LINES if line.strip() and not line.startswith("#")]
+
+
+def run(name):
+    command = [sys.executable, "-m", "labkit.cli", "run", name, "--host", "both", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, timeout=240)
+    document = json.loads(done.stdout)
+    reason = document["host"].get("why_not_live")
+    if reason and os.environ.get("CI") != "true":
+        pytest.skip(reason)
+    assert (done.returncode, reason, done.stderr) == (0, None, "")
+    return document
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("name", REQUIRED)
+def test_runs_on_real_guests(name, quiet_cpu):
+    for _attempt in range(3):
+        document = run(name)
+        if not any(row.get("disturbed") for row in document["rows"]):
+            break
+    host, experiment = document["host"], load(name)
+    assert host["live"]["host"] == "live" and host["simulated"]["host"] == "simulated"
+    assert host["accelerator"] in ("KVM", "TCG")
+    assert set(experiment.NEEDS) <= set(host["live"]["mechanisms"])
+    assert document["seconds"]["live"] > 1 and document["journal"]
+    assert document["rows"]
+    for row in document["rows"]:
+        assert row["live"] is not None and row["simulated"] is not None, row
+        assert abs(row["live"] - row["simulated"]) <= experiment.BOUNDS[row["quantity"]], row
