@@ -88,7 +88,8 @@ class CpuLoad:
     duty: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.duty <= 1.0:
+        number = isinstance(self.duty, (int, float)) and not isinstance(self.duty, bool)
+        if not number or not 0.0 < self.duty <= 1.0:
             raise ValueError(f"duty must be above 0 and at most 1, not {self.duty!r}")
 
 
@@ -244,7 +245,7 @@ class Job(Protocol):
         """What the work gave, once it is done; None before."""
 
     def wait(self, timeout: float | None = None) -> Any:
-        """Block until the work is done and return its result; `timeout` in the host's seconds."""
+        """Block until the work is done and return its result; None where `timeout`, in the host's seconds, is over."""
 
     def cancel(self) -> None:
         """Stop the work. Stopping it twice is no error."""
@@ -352,7 +353,7 @@ def mebibytes(size: str | float) -> float:
     ValueError
         Where it is not a positive size in B, KiB, MiB or GiB.
     """
-    match = _SIZE.fullmatch(str(size))
+    match = _SIZE.fullmatch(f"{size:f}" if isinstance(size, float) else str(size))
     factor = _UNITS.get((match[2] or "MiB").lower()) if match else None
     if not match or factor is None or float(match[1]) <= 0:
         raise ValueError(f"a size looks like '128 MiB' or '1 GiB', not {size!r}")

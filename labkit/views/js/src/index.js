@@ -1,9 +1,9 @@
 // The live view of a host. Python sends one `frame`, JavaScript draws it, and says so in `data-drawn`.
 import { bars } from "./bars.js";
+import { nameControls } from "./controls.js";
 import { curves } from "./curves.js";
 import { patterns, safe } from "./drawing.js";
 import { gantt, Span } from "./gantt.js";
-import { nameSliders } from "./sliders.js";
 import { table } from "./table.js";
 
 const SPOKEN_EVERY = 6000; // ms between two announcements while live numbers stream in
@@ -60,6 +60,7 @@ function render({ model, el }) {
   const part = (name) => root.querySelector(`.lk-${name}`);
   const span = new Span(120);
   let waiting = 0;
+  let drawnAt = 0;
   let spokenAt = 0;
   let speak = 0;
   let data = new Float32Array();
@@ -84,6 +85,7 @@ function render({ model, el }) {
 
   function draw() {
     waiting = 0;
+    drawnAt = performance.now();
     const frame = model.get("frame");
     if (!frame?.machines || !root.clientWidth) return;
     data = numbers(frame.data);
@@ -106,9 +108,12 @@ function render({ model, el }) {
     performance.mark("labkit-drawn", { detail: frame.serial });
   }
 
-  // Latest wins: however many frames arrive, one is drawn per screen refresh.
+  // A frame that comes alone is drawn at once; of many that come together the latest, once per screen refresh.
   function schedule() {
-    if (!waiting) waiting = document.hidden ? setTimeout(draw, 0) : requestAnimationFrame(draw);
+    if (waiting) return;
+    if (document.hidden) waiting = setTimeout(draw, 0);
+    else if (performance.now() - drawnAt > 30) draw();
+    else waiting = requestAnimationFrame(draw);
   }
 
   function act(what) {
@@ -137,7 +142,7 @@ function render({ model, el }) {
   });
   let width = 0;
   const sized = new ResizeObserver(() => {
-    nameSliders(root);
+    nameControls(root);
     if (root.clientWidth !== width) {
       width = root.clientWidth;
       schedule();

@@ -1,0 +1,51 @@
+// What ipywidgets leaves out of the controls around the view: names for a screen reader, and keys kept from Lab.
+
+/** Names the controls of the panel that the view is in; those already named are left as they are. */
+export function nameControls(root) {
+  const panel = root.closest(".labkit-panel");
+  if (!panel) return;
+  panel.dataset.lmSuppressShortcuts = "true"; // arrow keys move a slider here, not the notebook's cursor
+  panel.querySelectorAll(".widget-slider, .widget-hslider").forEach(nameSlider);
+  panel.querySelectorAll(".widget-toggle-buttons").forEach(nameSwitch);
+}
+
+function first(element) {
+  if (element.dataset.labkit) return false;
+  element.dataset.labkit = "named";
+  return true;
+}
+
+/** A slider's handle is called what its label says, and says the value that the person sees. */
+function nameSlider(slider) {
+  const handle = slider.querySelector(".noUi-handle");
+  if (!handle || !first(handle)) return;
+  const label = slider.querySelector(".widget-label")?.textContent ?? "value";
+  const readout = slider.querySelector(".widget-readout");
+  handle.setAttribute("aria-label", label);
+  if (!readout) return;
+  if (readout.isContentEditable) {
+    readout.setAttribute("role", "textbox");
+    readout.setAttribute("aria-label", `${label}, value`);
+  }
+  const tell = () => {
+    if (handle.getAttribute("aria-valuetext") !== readout.textContent)
+      handle.setAttribute("aria-valuetext", readout.textContent);
+  };
+  tell();
+  new MutationObserver(tell).observe(readout, { childList: true, characterData: true, subtree: true });
+  new MutationObserver(tell).observe(handle, { attributeFilter: ["aria-valuetext"] });
+}
+
+/** A switch is a group of buttons of which one is pressed. */
+function nameSwitch(group) {
+  if (!first(group)) return;
+  group.setAttribute("role", "group");
+  group.setAttribute("aria-label", (group.querySelector(".widget-label")?.textContent ?? "").replace(/:$/, ""));
+  const tell = () =>
+    group.querySelectorAll("button").forEach((button) => {
+      const pressed = String(button.classList.contains("mod-active"));
+      if (button.getAttribute("aria-pressed") !== pressed) button.setAttribute("aria-pressed", pressed);
+    });
+  tell();
+  new MutationObserver(tell).observe(group, { attributeFilter: ["class"], childList: true, subtree: true });
+}

@@ -1,0 +1,104 @@
+"""One Chromium for all browser tests, and pages that take note of all that goes wrong in them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from labkit.bench.lab import chromium, jupyterlab
+
+TOP = Path(__file__).resolve().parents[2]
+JS = TOP / "labkit" / "views" / "js"
+ARTEFACTS = TOP / "test-artefacts" / "browser"
+KNOWN = json.loads((Path(__file__).parent / "axe_known.json").read_text())
+
+
+class Watched:
+    """A page, what its console complained about, and what it asked of other machines."""
+
+    def __init__(self, page):
+        self.page, self.errors, self.outside = page, [], []
+        page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("request", self._asked)
+
+    def _asked(self, request):
+        address = urlsplit(request.url)
+        if address.scheme not in ("data", "blob", "about") and address.hostname != "127.0.0.1":
+            self.outside.append(request.url)
+
+    def keep(self, name, element=None):
+        """Keep a screenshot among the test artefacts."""
+        ARTEFACTS.mkdir(parents=True, exist_ok=True)
+        (self.page.locator(element).first if element else self.page).screenshot(path=ARTEFACTS / f"{name}.png")
+
+    def axe(self, within, axe_source):
+        """How many elements break each of axe's rules, beyond those that are known."""
+        self.page.evaluate(axe_source)
+        found = self.page.evaluate(
+            "async (within) => (await axe.run(within, {resultTypes: ['violations']})).violations.map("
+            "(rule) => [rule.id, rule.nodes.map((node) => node.html.slice(0, 160))])",
+            within,
+        )
+        return {rule: nodes for rule, nodes in found if len(nodes) > KNOWN.get(rule, {}).get("elements", 0)}
+
+    def in_order(self):
+        assert self.errors == [], "the browser's console has errors"
+        assert self.outside == [], "the page asked for something outside this machine"
+
+
+@pytest.fixture(scope="session")
+def browser():
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def axe_source():
+    file = JS / "node_modules" / "axe-core" / "axe.min.js"
+    if not file.exists():
+        subprocess.run(["npm", "ci"], cwd=JS, check=True, timeout=240)
+    return file.read_text()
+
+
+@pytest.fixture
+def page_of(browser):
+    """Opens pages; at the end of the test each must be in order."""
+    opened = []
+
+    def opens(width=1280, height=1000, **how):
+        context = browser.new_context(viewport={"width": width, "height": height}, **how)
+        opened.append((context, Watched(context.new_page())))
+        return opened[-1][1]
+
+    yield opens
+    for context, watched in opened:
+        context.close()
+    for _, watched in opened:
+        watched.in_order()
+
+
+@pytest.fixture
+def lab_with(tmp_path):
+    """Starts JupyterLab on notebooks given by name; progress and settings are the test's own."""
+    running = []
+
+    def starts(notebooks):
+        folder, own = tmp_path / "notebooks", tmp_path / "own"
+        folder.mkdir()
+        own.mkdir()
+        for name, content in notebooks.items():
+            (folder / name).write_text(json.dumps(content))
+        path = os.pathsep.join(filter(None, [str(TOP), os.environ.get("PYTHONPATH", "")]))
+        environment = {"LABKIT_PROGRESS": str(tmp_path / "progress.json"), "PYTHONPATH": path}
+        running.append(jupyterlab(folder, own, environment))
+        return running[-1].__enter__()
+
+    yield starts
+    for lab in running:
+        lab.__exit__(None, None, None)
