@@ -59,8 +59,8 @@ class Lab:
     folder: Path
 
     def address(self, notebook: str) -> str:
-        """The address that opens a notebook of the folder."""
-        return f"http://127.0.0.1:{self.port}/lab/tree/{notebook}?token={self.token}"
+        """The address that opens a notebook of the folder, and nothing that was open before."""
+        return f"http://127.0.0.1:{self.port}/lab/tree/{notebook}?reset&token={self.token}"
 
 
 def _free_port() -> int:

@@ -272,7 +272,7 @@ def _boot_files(recipe: dict[str, Any], source: Source, kernel: Kernel) -> Tree:
     for name, table in module_tables(modules).items():
         tree.add(f"{place}/{name}", table.encode())
     init = (images / "init").read_text(encoding="utf-8")
-    init = init.replace("@FIRST@", " ".join(wanted["first"])).replace("@DEVICES@", " ".join(wanted["devices"]))
+    init = init.replace("@FIRST@", " ".join(wanted["first"])).replace("@THEN@", " ".join(wanted["then"]))
     tree.add("init", init.encode(), 0o755)
     for name in ("shutdown", "rest"):
         tree.add(f"bin/{name}", (images / name).read_bytes(), 0o755)

@@ -11,10 +11,17 @@ import contextlib
 import ctypes
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 __all__ = ["adopt_orphans", "collect", "collecting"]
+
+ORPHANED = 0.5  # seconds
+"""A child that has been a zombie for so long has nobody who waits for it.
+
+libvirt waits for the programs that it starts itself, and would miss the status of one collected under its hands.
+"""
 
 _PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 
@@ -34,16 +41,17 @@ def collect(process: int) -> None:
     threading.Thread(target=wait, name="labkit-collect", daemon=True).start()
 
 
-def _collect_ended() -> None:
+def _ended_qemus() -> Iterator[int]:
+    """The QEMUs that are children of this process, have ended, and have not been collected."""
     me = str(os.getpid())
     for task in Path("/proc/self/task").iterdir():
         with contextlib.suppress(OSError):
             for child in (task / "children").read_text().split():
-                with contextlib.suppress(OSError, ChildProcessError):
+                with contextlib.suppress(OSError):
                     name, _, rest = Path(f"/proc/{child}/stat").read_text().partition("(")[2].rpartition(")")
                     state, parent = rest.split()[:2]
                     if state == "Z" and parent == me and name.startswith("qemu-"):
-                        os.waitpid(int(child), os.WNOHANG)
+                        yield int(child)
 
 
 @contextlib.contextmanager
@@ -52,8 +60,14 @@ def collecting() -> Iterator[None]:
     over = threading.Event()
 
     def watch() -> None:
-        while not over.wait(0.02):
-            _collect_ended()
+        since: dict[int, float] = {}
+        while not over.wait(0.05):
+            now = time.monotonic()
+            since = {child: since.get(child, now) for child in _ended_qemus()}
+            for child, seen in since.items():
+                if now - seen > ORPHANED:
+                    with contextlib.suppress(ChildProcessError):
+                        os.waitpid(child, os.WNOHANG)
 
     watcher = threading.Thread(target=watch, name="labkit-collecting", daemon=True)
     watcher.start()

@@ -1,8 +1,10 @@
 """Giving machines their CPU shares, by the first mechanism that works here.
 
-libvirt sets shares in control groups, and only root may. An ordinary user's QEMU processes can still be given
-weights: each has a session of its own, Linux schedules sessions as groups (*autogroups*), and a group's weight follows
-its nice value, which its owner may move freely between 0 and 19.
+libvirt sets shares in control groups, and only root may. An ordinary user's QEMU processes can still be given weights.
+Each has a session of its own, Linux schedules sessions as groups (*autogroups*), and a group's weight follows its nice
+value, which its owner may move freely between 0 and 19. Where the person's own session has a CPU control group, as on
+many desktops, autogroups do not count (sched(7)); there all QEMUs are in that one group, and the nice values of their
+vCPU threads weigh them against each other.
 """
 
 from __future__ import annotations
@@ -103,6 +105,35 @@ class Autogroups:
                 raise HostError(f"Could not set the shares of {machine.name}: {error.strerror}.") from error
 
 
+class NiceThreads:
+    """An ordinary user's where autogroups do not count: the nice values of the vCPU threads.
+
+    Their owner may only raise them. As only ratios count, one machine gains by the others' being raised, until one of
+    them would have to go beyond 19.
+    """
+
+    ability = Ability(True, "nice values of the vCPU threads (an ordinary user's way; steps of about 25%)")
+
+    def apply(self, machines: list[LiveMachine], journal: Journal) -> dict[str, float]:
+        """Set every nice value that has changed, all of them as low as their owner still may."""
+        largest = max((machine.shares for machine in machines), default=1)
+        wanted = {machine.name: nice_for(machine.shares, largest) for machine in machines}
+        raised = max((max(0, (machine.shares_in_force or 0) - wanted[machine.name]) for machine in machines), default=0)
+        if any(nice + raised > 19 for nice in wanted.values()):
+            raise HostError(
+                "An ordinary user may only lower a machine's weight, and these have been lowered as far as it goes.",
+                "Stop the machines and create them again with the shares that you want.",
+            )
+        for machine in machines:
+            nice = wanted[machine.name] + raised
+            if machine.shares_in_force != nice:
+                for thread in machine.vcpu_threads:
+                    os.setpriority(os.PRIO_PROCESS, thread, nice)
+                journal.note(f"{machine.name}: renice -n {nice} -p {' '.join(map(str, machine.vcpu_threads))}")
+                machine.shares_in_force = nice
+        return {name: float(NICE_WEIGHTS[nice + raised]) for name, nice in wanted.items()}
+
+
 class Nothing:
     """No mechanism: shares are refused, apart from equal ones, which need none."""
 
@@ -139,12 +170,10 @@ def mechanism(privileged: bool) -> Shares:
     unified = Path("/sys/fs/cgroup/cgroup.controllers").exists()
     if privileged and (unified or Path("/sys/fs/cgroup/cpu").is_dir()):
         return ControlGroups(unified)
-    switch = Path("/proc/sys/kernel/sched_autogroup_enabled")
-    if os.geteuid() and switch.exists() and switch.read_text().strip() == "1":
-        if _in_root_group():
-            return Autogroups()
+    if os.geteuid() == 0:
         return Nothing(
-            "Your session has a CPU control group of its own, within which nice values of sessions do not count.",
-            "Start the course with: systemd-run --user --scope -p Delegate=yes ./course open, or as root.",
+            "libvirt has no CPU control groups here.", "Mount the kernel's control groups: mount(8), cgroups(7)."
         )
-    return Nothing("Nothing here lets labkit weigh machines against each other.", "Run the course as root.")
+    switch = Path("/proc/sys/kernel/sched_autogroup_enabled")
+    autogroups = switch.exists() and switch.read_text().strip() == "1" and _in_root_group()
+    return Autogroups() if autogroups else NiceThreads()

@@ -88,17 +88,16 @@ def _panel(words: Quantity, rows: list[dict[str, Any]], columns: list[str]) -> s
     from matplotlib.figure import Figure
 
     with mpl.rc_context(_STYLE):
-        drawn = Figure(figsize=(4.9, 0.95 + len(rows) * (0.2 + 0.19 * len(columns))), facecolor="none")
+        drawn = Figure(figsize=(4.2, 0.95 + len(rows) * (0.2 + 0.19 * len(columns))), facecolor="none")
         FigureCanvasSVG(drawn)
-        axes = drawn.add_axes((0.08, 0, 0.9, 1), facecolor="none")
         height = drawn.get_figheight()
-        axes.set_position((0.1, 0.47 / height, 0.88, (height - 0.85) / height))
+        axes = drawn.add_axes((0.1, 0.47 / height, 0.89, (height - 0.85) / height), facecolor="none")
         _bars(axes, rows, columns)
         names = [row["machine"] for row in rows]
         axes.set_yticks(range(len(rows)), names)
         axes.invert_yaxis()
         longest = max([row[column] for row in rows for column in columns if row[column] is not None] or [1.0])
-        axes.set_xlim(0, (longest or 1.0) * 1.36)
+        axes.set_xlim(0, (longest or 1.0) * 1.42)
         axes.set_xlabel(f"{words.label} ({words.unit_words})")
         axes.set_title(words.look_at, fontsize=9.5, loc="left", x=-0.1, pad=8)
         axes.tick_params(axis="y", length=0)

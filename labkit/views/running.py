@@ -19,7 +19,7 @@ from labkit.views.words import number, quantity, signed
 
 __all__ = ["Result", "run"]
 
-_CELL = 'style="text-align:right;padding:1px 10px;font-variant-numeric:tabular-nums"'
+_CELL = 'style="text-align:right;padding:1px 8px;font-variant-numeric:tabular-nums"'
 
 
 class Result(Picture):
@@ -61,6 +61,7 @@ class Result(Picture):
 def _table(outcome: Outcome) -> str:
     parts = []
     for name, rows in text.by_quantity(outcome.rows).items():
+        words = quantity(outcome.experiment, name)
         heads = "".join(
             f'<th scope="col" {_CELL}>{head}</th>' for head in ("theory", "simulated", "live", "live − simulated")
         )
@@ -71,11 +72,12 @@ def _table(outcome: Outcome) -> str:
             for row in rows
         )
         parts.append(
-            '<table style="margin:0 24px 0 0;font-size:90%">'
+            f'<div role="region" tabindex="0" aria-label="Table: {html.escape(words.label)}" '
+            'style="max-width:100%;overflow-x:auto"><table style="margin:0 24px 0 0;font-size:90%">'
             '<caption style="caption-side:top;text-align:left;font-weight:600;color:inherit">'
-            f"{html.escape(quantity(outcome.experiment, name).heading)}</caption>"
+            f"{html.escape(words.heading)}</caption>"
             f'<thead><tr><th scope="col" style="text-align:left">machine</th>{heads}</tr></thead>'
-            f"<tbody>{body}</tbody></table>"
+            f"<tbody>{body}</tbody></table></div>"
         )
     return f'<div style="display:flex;flex-wrap:wrap;gap:8px;margin-top:10px">{"".join(parts)}</div>'
 

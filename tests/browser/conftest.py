@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
+from labkit.bench.browser import open_notebook
 from labkit.bench.lab import chromium, jupyterlab
 
 TOP = Path(__file__).resolve().parents[2]
@@ -77,28 +79,36 @@ def page_of(browser):
         return opened[-1][1]
 
     yield opens
-    for context, watched in opened:
+    for context, _ in opened:
         context.close()
     for _, watched in opened:
         watched.in_order()
 
 
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory):
+    """One JupyterLab, whose progress, settings and notebooks are the tests' own."""
+    place = tmp_path_factory.mktemp("lab")
+    (place / "notebooks").mkdir()
+    path = os.pathsep.join(filter(None, [str(TOP), os.environ.get("PYTHONPATH", "")]))
+    environment = {"LABKIT_PROGRESS": str(place / "progress.json"), "PYTHONPATH": path}
+    with jupyterlab(place / "notebooks", place, environment) as running:
+        yield running
+
+
 @pytest.fixture
-def lab_with(tmp_path):
-    """Starts JupyterLab on notebooks given by name; progress and settings are the test's own."""
-    running = []
+def notebook(lab, page_of, request):
+    """Opens a notebook with the given content in a page of its own, and ends its kernel afterwards."""
+    pages = []
 
-    def starts(notebooks):
-        folder, own = tmp_path / "notebooks", tmp_path / "own"
-        folder.mkdir()
-        own.mkdir()
-        for name, content in notebooks.items():
-            (folder / name).write_text(json.dumps(content))
-        path = os.pathsep.join(filter(None, [str(TOP), os.environ.get("PYTHONPATH", "")]))
-        environment = {"LABKIT_PROGRESS": str(tmp_path / "progress.json"), "PYTHONPATH": path}
-        running.append(jupyterlab(folder, own, environment))
-        return running[-1].__enter__()
+    def opens(content, **how):
+        name = f"{re.sub('[^a-z0-9]+', '-', request.node.name.lower())}.ipynb"
+        (lab.folder / name).write_text(json.dumps(content))
+        watched = page_of(**how)
+        open_notebook(watched.page, lab.address(name))
+        pages.append(watched.page)
+        return watched
 
-    yield starts
-    for lab in running:
-        lab.__exit__(None, None, None)
+    yield opens
+    for page in pages:
+        page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")

@@ -1,11 +1,14 @@
 """The panel in a real JupyterLab; its live host is made by hand, so that every step happens, everywhere, at once."""
 
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from labkit.bench.browser import notebook_of, open_notebook, run_all
+from labkit.bench.browser import notebook_of, run_all
 
 pytestmark = pytest.mark.browser
 
@@ -15,9 +18,10 @@ import sys
 sys.path.insert(0, {str(FAKES)!r})
 from fakes import FakeHost
 from labkit import HostError, views
-from labkit.views.picture import Picture
 """
-PANEL = 'panel = views.Panel("cpu-shares", open_live=lambda: FakeHost(kind="live", offset=0.013, boot=0.3, pace=0.5))\npanel'
+PANEL = """
+views.Panel("cpu-shares", open_live=lambda: FakeHost(kind="live", offset=0.013, boot=0.3, pace=0.5))
+"""
 IMPOSSIBLE = """
 def impossible():
     raise HostError("There is no <libvirt> here.", "Run ./course open.")
@@ -37,20 +41,20 @@ def bar(page, machine, column, panel=0):
 
 def wait_for_frame_after(page, serial, panel=0):
     page.wait_for_function(
-        "([panel, serial]) => +document.querySelectorAll('.labkit-view')[panel].dataset.drawn > serial", arg=[panel, serial]
+        "([panel, serial]) => +document.querySelectorAll('.labkit-view')[panel].dataset.drawn > serial",
+        arg=[panel, serial],
     )
 
 
 @pytest.fixture
-def opened(lab_with, page_of):
+def opened(notebook):
     def opens(*cells, theme="JupyterLab Light", **how):
-        lab = lab_with({"panel.ipynb": notebook_of(CELL, *cells)})
-        watched = page_of(**how)
-        open_notebook(watched.page, lab.address("panel.ipynb"))
-        watched.page.evaluate("(theme) => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
-        watched.page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
-        run_all(watched.page)
-        watched.page.wait_for_selector(".labkit-view[data-drawn]")
+        watched = notebook(notebook_of(CELL, *cells), **how)
+        page = watched.page
+        page.evaluate("(theme) => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
+        page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
+        run_all(page)
+        page.wait_for_selector(".labkit-view[data-drawn]")
         return watched
 
     return opens
@@ -126,7 +130,12 @@ def test_where_live_is_impossible_it_says_why(opened):
 )
 def test_it_is_accessible_in_both_themes_and_on_a_small_screen(opened, axe_source, theme, width):
     watched = opened(
-        PANEL, "views.run('cpu-shares', host='simulated')", "views.host_picture()", theme=theme, width=width, height=1800
+        PANEL,
+        "views.run('cpu-shares', host='simulated')",
+        "views.host_picture()",
+        theme=theme,
+        width=width,
+        height=2000,
     )
     page = watched.page
     page.wait_for_selector("text=The real computer")
@@ -143,7 +152,6 @@ def test_a_frame_that_comes_while_the_last_is_drawn_is_not_lost(opened):
     handle.focus()
     for _ in range(12):
         page.keyboard.press("ArrowLeft")
-    page.wait_for_function("() => document.querySelector('.noUi-handle').isConnected")
     share = int(page.locator(".widget-readout").nth(2).inner_text().replace(" ", ""))
     expected = share / (256 + 512 + share)
     page.wait_for_function(
@@ -153,10 +161,10 @@ def test_a_frame_that_comes_while_the_last_is_drawn_is_not_lost(opened):
     )
 
 
-def test_the_frames_are_drawn_at_once():
-    """The measurement of ``labkit bench --browser`` works; how fast it is, that tells, not a test on a busy machine."""
-    from labkit.bench.browser import slider_latency
-
-    took = slider_latency(moves=5)
+def test_the_measurement_of_the_bench_works():
+    """How fast it is, ``labkit bench --browser`` tells; a test on a busy machine could not."""
+    code = "import json; from labkit.bench.browser import slider_latency; print(json.dumps(slider_latency(moves=5)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    took = json.loads(done.stdout)
     assert len(took) == 5
     assert all(0 < milliseconds < 5000 for milliseconds in took)

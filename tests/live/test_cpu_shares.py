@@ -1,15 +1,19 @@
 """The first experiment with real guests, held against an independent expectation and its written bound."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+import time
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
 import labkit
 from labkit.experiments import cpu_shares
+from labkit.live.places import cache_root
 
 pytestmark = pytest.mark.live
 
@@ -47,40 +51,71 @@ def test_shares_changed_while_running_count_at_once(host, quiet_cpu):
     assert tilted.value("m1", "cpu") == pytest.approx(want, abs=0.05)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="this run is an ordinary user's already")
-def test_an_ordinary_user_has_shares_too(tmp_path_factory, repository, quiet_cpu):
-    """The same experiment as user `nobody`, from a copy that this user may read."""
-    if shutil.which("setpriv") is None:
-        pytest.skip("there is no setpriv to become another user with")
+OWN_GROUP = Path("/sys/fs/cgroup/cpu/labkit-test")
+
+
+@pytest.fixture
+def in_own_group():
+    """A CPU control group as a desktop session has one; within it autogroups do not count."""
+    try:
+        OWN_GROUP.mkdir()
+    except OSError:
+        pytest.skip("this kernel's CPU control groups are not those of cgroup v1, or not ours to make")
+    yield ["sh", "-c", f'echo $$ >{OWN_GROUP}/cgroup.procs && exec "$@"', "sh"]
+    for _ in range(50):  # the last process of the run may still be on its way out
+        try:
+            return OWN_GROUP.rmdir()
+        except OSError:
+            time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def learners_home(tmp_path_factory, repository):
+    """A copy of labkit that the user `nobody` may read, with a cache of its own."""
+    if os.geteuid() != 0 or shutil.which("setpriv") is None:
+        pytest.skip("only root can become another user here")
     home = tmp_path_factory.mktemp("learner")
     for folder in (home, *home.parents[:2]):
         folder.chmod(0o755)
     shutil.copytree(repository / "labkit", home / "labkit", ignore=shutil.ignore_patterns("node_modules"))
     shutil.copytree(repository / "images", home / "images")
-    from labkit.live.places import cache_root
-
-    shutil.copytree(cache_root() / "image", home / "cache" / "image")
+    shutil.copytree(cache_root() / "image", home / "cache" / "image", symlinks=True)
     for path in (home, *home.rglob("*")):
-        shutil.chown(path, "nobody", "nogroup")
+        if not path.is_symlink():
+            shutil.chown(path, "nobody", "nogroup")
+    return home
+
+
+def run_as_nobody(home: Path, before: list[str]) -> dict:
     become = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]
-    paths = [str(home), *(path for path in sys.path if path.endswith(("site-packages", "dist-packages")))]
+    packages = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
     environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LABKIT_CACHE": str(home / "cache")}
+    environment |= {"PYTHONPATH": os.pathsep.join([str(home), *packages]), "PYTHONDONTWRITEBYTECODE": "1"}
     ended = subprocess.run(
-        [*become, "/usr/bin/python3", "-m", "labkit.cli", "run", "cpu-shares", "--host", "live", "--json"],
+        [*before, *become, "/usr/bin/python3", "-m", "labkit.cli", "run", "cpu-shares", "--host", "live", "--json"],
         cwd=home,
-        env=environment | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"},
+        env=environment,
         capture_output=True,
         text=True,
         timeout=240,
         check=False,
     )
     assert ended.returncode == 0, ended.stderr
-    import json
+    return json.loads(ended.stdout)
 
-    document = json.loads(ended.stdout)
-    assert "autogroup" in document["host"]["live"]["mechanisms"]["shares"]
+
+def judge(document: dict, mechanism: str) -> None:
+    assert mechanism in document["host"]["live"]["mechanisms"]["shares"]
     want = expected(document["host"]["live"]["weights"])
     for row in document["rows"]:
         if row["quantity"] == "cpu":
             assert row["live"] == pytest.approx(want[row["machine"]], abs=0.03)
             assert row["theory"] == pytest.approx(want[row["machine"]], abs=1e-9)
+
+
+def test_an_ordinary_user_has_shares_by_autogroups(learners_home, quiet_cpu):
+    judge(run_as_nobody(learners_home, []), "autogroup")
+
+
+def test_an_ordinary_user_with_a_control_group_has_shares_by_nice(learners_home, in_own_group, quiet_cpu):
+    judge(run_as_nobody(learners_home, in_own_group), "nice values of the vCPU threads")

@@ -58,7 +58,7 @@ function render({ model, el }) {
   root.innerHTML = SKELETON(prefix);
   el.append(root);
   const part = (name) => root.querySelector(`.lk-${name}`);
-  const span = new Span(120);
+  let span = null;
   let waiting = 0;
   let drawnAt = 0;
   let spokenAt = 0;
@@ -69,6 +69,7 @@ function render({ model, el }) {
     const total = frame.gantt.ms;
     part("time").hidden = !frame.gantt.n;
     if (!frame.gantt.n) return;
+    span ??= new Span(root.clientWidth < 500 ? 60 : 120);
     span.fit(total);
     part("window").textContent = `(${frame.gantt.note}, ${span.from.toFixed(0)} to ${span.to.toFixed(0)} of the first ${total.toFixed(0)} ms)`;
     part("lanes").innerHTML = gantt(frame, data, span, Math.max(260, root.clientWidth - 2), prefix);
@@ -119,7 +120,7 @@ function render({ model, el }) {
   function act(what) {
     const frame = model.get("frame");
     const total = frame?.gantt?.ms;
-    if (!total) return;
+    if (!total || !span) return;
     if (what === "earlier") span.move(-0.25, total);
     if (what === "later") span.move(0.25, total);
     if (what === "closer") span.zoom(0.5, total);
