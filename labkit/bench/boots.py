@@ -18,7 +18,7 @@ from labkit.host import HostError
 if TYPE_CHECKING:
     from labkit.live.livehost import LiveHost
 
-__all__ = ["boot_figures", "plain_boot"]
+__all__ = ["agreement", "boot_figures", "plain_boot"]
 
 _MEMORY = 128  # MiB, as a machine has where nothing else is said
 _PATIENCE = 120.0  # seconds

@@ -46,8 +46,11 @@ def columns(source: Any, machine: str, quantity: str) -> dict[str, float]:
 
 
 def truth(values: Mapping[str, float]) -> float:
-    """The number that an answer is held against: live where there is one, then simulated, then theory."""
-    return next((values[name] for name in reversed(_COLUMNS) if name in values), next(iter(values.values()), 0.0))
+    """The number that an answer is held against: theory where there is one, then simulated, then live.
+
+    What was asked for is the rule. What else went on while a live run measured must not decide who was right.
+    """
+    return next((values[name] for name in _COLUMNS if name in values), next(iter(values.values()), 0.0))
 
 
 def miss(answer: Mapping[str, Any], values: Mapping[str, float]) -> float:

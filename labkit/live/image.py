@@ -264,6 +264,7 @@ def _boot_files(recipe: dict[str, Any], source: Source, kernel: Kernel) -> Tree:
     _add_programs(tree, recipe["boot"], source)
     tree.add("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n")
     tree.add("etc/group", b"root:x:0:\n")
+    tree.add("etc/fstab", b"sysfs /sys sysfs\ndev /dev devtmpfs\n")
     wanted = recipe["modules"]
     modules = load_modules(kernel.modules, [name for names in wanted.values() for name in names])
     place = f"lib/modules/{kernel.release}"

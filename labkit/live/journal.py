@@ -15,8 +15,10 @@ class Journal:
         self._lines: list[str] = []
 
     def virsh(self, *words: str | int | float) -> None:
-        """Note a ``virsh`` command; its words are quoted for a shell."""
-        self._lines.append("virsh " + shlex.join(str(word) for word in words))
+        """Note a ``virsh`` command, unless it only repeats the last one; its words are quoted for a shell."""
+        line = "virsh " + shlex.join(str(word) for word in words)
+        if self._lines[-1:] != [line]:
+            self._lines.append(line)
 
     def command(self, words: Sequence[str]) -> None:
         """Note any other command."""

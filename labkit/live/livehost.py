@@ -257,7 +257,9 @@ class LiveHost:
 
     def _settle(self, machines: list[LiveMachine]) -> None:
         """Return when every load keeps its vCPUs as busy as it is meant to, whatever they are given."""
-        waiting = [machine for machine in machines if machine.jobs]
+        waiting = [machine for machine in machines if any(not job.settled for job in machine.jobs)]
+        if not waiting:
+            return
         ends = time.monotonic() + SETTLE_AT_MOST
         before = self._read(waiting)
         while waiting:
@@ -271,6 +273,8 @@ class LiveHost:
                 duty = max(job.load.duty for job in machine.jobs)
                 if wanted >= SETTLED * duty * elapsed * machine.vcpus:
                     waiting.remove(machine)
+                    for job in machine.jobs:
+                        job.settled = True
             before = now
             if waiting and time.monotonic() > ends:
                 raise HostError(f"The load in {waiting[0].name} did not begin.", "Look at machine.console().")
@@ -304,7 +308,6 @@ class LiveHost:
             "shares": self._shares.ability.mechanism or self._shares.ability.reason,
             "pin": "libvirt's vcpupin",
         }
-        mechanisms["counters"] = "libvirt's vcpu.N.time and vcpu.N.delay"
         versions = {**self.versions, "kernel": platform.release()}
         return Provenance("live", self.name, self.accelerator.name, mechanisms, dict(self._weights), versions)
 

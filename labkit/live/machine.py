@@ -33,6 +33,7 @@ class LiveJob:
         self._process = process
         self._status: Finished | None = None
         self.load = load
+        self.settled = False
 
     @property
     def running(self) -> bool:

@@ -50,7 +50,7 @@ def _theme_aware(svg: str, name: str, title: str) -> str:
     svg = svg.replace(_INK, "currentColor")
     svg = re.sub(r"font-family: 'DejaVu Sans'", "font-family: inherit", svg)
     svg = re.sub(r"font: ([0-9.]+)px 'DejaVu Sans'[^;\"]*", r"font-size: \1px; font-family: inherit", svg)
-    svg = re.sub(r"-?[0-9]+\.[0-9]{3,}", lambda found: f"{float(found[0]):.2f}", svg)
+    svg = re.sub(r"<[^>]*>", _short, svg)
     box = re.search(r'viewBox="0 0 ([0-9.]+) ([0-9.]+)"', svg)
     wide, high = (float(box[1]), float(box[2])) if box else (480.0, 240.0)
     opening = (
@@ -59,6 +59,11 @@ def _theme_aware(svg: str, name: str, title: str) -> str:
         'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'
     )
     return opening + svg[svg.index(">") + 1 :].strip()
+
+
+def _short(tag: re.Match[str]) -> str:
+    """A tag whose coordinates have two decimals: enough to draw by, and the same with every version of matplotlib."""
+    return re.sub(r"-?[0-9]+\.[0-9]{3,}", lambda found: f"{float(found[0]):.2f}", tag[0])
 
 
 def _bars(axes: Axes, rows: list[dict[str, Any]], columns: list[str]) -> None:

@@ -141,7 +141,8 @@ class Session:
                 seen = host.observe(seconds=_STRETCH, every=_EVERY)
                 self._streaming = True
                 live.add(seen)
-                simulated.add(twin.observe(seconds=seen.seconds, every=_EVERY))
+                # Real seconds are never quite round; as many points as live, and no sliver of an interval at the end.
+                simulated.add(twin.observe(seconds=seen.seconds, every=seen.seconds * _EVERY / _STRETCH))
                 seconds = {"simulated": None, "live": live.now}
                 outcome = Outcome(self.experiment, self.settings, simulated.mean(), live.mean(), seconds)
                 levels = {(r["machine"], r["quantity"]): r["theory"] for r in outcome.rows if r["theory"] is not None}

@@ -42,7 +42,7 @@ def simulated_line(seen: Observation | None) -> str:
         return "simulated: not run"
     name = seen.provenance.name
     lead = "" if name.startswith("simulated") else "simulated: "
-    return f"{lead}{name}, {seen.seconds:g} s of its own clock"
+    return f"{lead}{name}, {seen.seconds:.3g} s of its own clock"
 
 
 def live_line(seen: Observation | None, why_not: str = "") -> str:
@@ -95,7 +95,7 @@ def reading(outcome: Outcome) -> str:
         said = f"{words.label}: {most['machine']} has the most, {most[column]:.3f}{unit}"
         if least[column] > 0.0005:
             said += f", {most[column] / least[column]:.2f} times as much as {least['machine']}"
-    return said + _furthest(rows, getattr(outcome.experiment, "BOUNDS", {})) + "."
+    return said + _furthest(rows, outcome.experiment.bounds(outcome.settings)) + "."
 
 
 def table(outcome: Outcome) -> str:

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -118,7 +119,7 @@ def test_run_all_runs_the_result_folded_and_the_lock_opens_it(here):
     prediction.lock(0.5, sure=90)
     assert reveal._inside.layout.display == ""
     assert reveal._button.layout.display == "none"
-    for words in ("You said 0.5 CPU", "theory 0.571 CPU", "live 0.56 CPU", "off by 0.06 CPU"):
+    for words in ("You said 0.5 CPU", "theory 0.571 CPU", "live 0.56 CPU", "off by 0.071 CPU"):
         assert words in shown_words(reveal.widget)
         assert words in reveal.text()
     assert "<details>" not in reveal.html()
@@ -258,3 +259,14 @@ def test_the_top_of_a_notebook(tmp_path, monkeypatch):
 def test_an_exercise_needs_a_goal(here):
     with pytest.raises(ValueError, match="no goal or no check"):
         here.exercise("nowhere-written")
+
+
+@pytest.mark.parametrize(("said", "right"), [(0.5, False), (1 / 3, False), (0.33, False), (0.25, False), (0.29, True)])
+def test_the_first_prediction_of_lesson_02_tells_the_camps_apart(here, said, right):
+    """What people believe (half, a third, a quarter) is told from 2/7, whatever a live run measured beside it."""
+    source = (Path(__file__).parents[2] / "notebooks/source/02-vcpu-allocation.md").read_text()
+    within = float(re.search(r'here\.predict\(\s*"first".*?within=([0-9.]+)', source, re.DOTALL)[1])
+    prediction = here.predict("first", "What does m2 get?", unit="CPU", low=0, high=1, within=within)
+    prediction.lock(said, sure=50)
+    reveal = here.reveal("first", "the result", value={"theory": 2 / 7, "simulated": 0.285, "live": 0.24})
+    assert ("near enough." in reveal.verdict() and "was near enough" not in reveal.verdict()) == right

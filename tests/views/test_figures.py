@@ -34,6 +34,7 @@ def test_three_bars_a_machine(both):
     html = figure(both).html
     for column in ("theory", "simulated", "live"):
         assert sum(f"{column}</text>" in line for line in html.splitlines()) == 6
+    assert ">0.153 live</text>" in html
 
 
 def test_it_takes_the_colours_of_the_page(both):

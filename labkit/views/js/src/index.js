@@ -24,7 +24,7 @@ const SKELETON = (id) => `
 <p class="lk-where"></p>
 <p class="lk-reading"></p>
 <section class="lk-time" aria-labelledby="${id}-time">
-  <h4 id="${id}-time">Which machine ran when <span class="lk-window"></span></h4>
+  <h3 id="${id}-time">Which machine ran when <span class="lk-window"></span></h3>
   <div class="lk-buttons" role="group" aria-label="Move and zoom the time line">
     <button type="button" data-do="earlier" aria-label="Earlier">◀</button>
     <button type="button" data-do="later" aria-label="Later">▶</button>
@@ -99,7 +99,7 @@ function render({ model, el }) {
     part("cards").innerHTML = frame.quantities
       .map((quantity, index) => {
         const id = `${prefix}-table-${index}`;
-        return `<section class="lk-card" style="width:${width}px" aria-labelledby="${id}-head"><h4 id="${id}-head">${safe(quantity.heading)}</h4>${bars(frame, quantity, width, prefix, id)}${curves(frame, quantity, data, width, id)}${table(frame, quantity, id, prefix)}</section>`;
+        return `<section class="lk-card" style="width:${width}px" aria-labelledby="${id}-head"><h3 id="${id}-head">${safe(quantity.heading)}</h3>${bars(frame, quantity, width, prefix, id)}${curves(frame, quantity, data, width, id)}${table(frame, quantity, id, prefix)}</section>`;
       })
       .join("");
     drawTime(frame);
