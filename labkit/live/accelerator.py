@@ -43,7 +43,7 @@ def _no_device() -> str:
     return ""
 
 
-def choose(boot_on_kvm: Callable[[], None], versions: dict[str, str]) -> Accelerator:
+def choose(boot_on_kvm: Callable[[], None], versions: dict[str, str], *, here: bool = True) -> Accelerator:
     """The accelerator that works here; tried once for each boot of the computer and remembered.
 
     Parameters
@@ -51,9 +51,11 @@ def choose(boot_on_kvm: Callable[[], None], versions: dict[str, str]) -> Acceler
     boot_on_kvm : callable
         Boots a guest on KVM and raises `HostError` where it does not come up within `DEADLINE`.
     versions : dict
-        The software that takes part; another QEMU is tried anew.
+        The software that takes part, and where it runs; another QEMU is tried anew.
+    here : bool
+        Whether the host is this computer, so that its /dev/kvm can be looked at first.
     """
-    if reason := _no_device():
+    if here and (reason := _no_device()):
         return Accelerator("TCG", f"{reason}, so QEMU emulates the guests' processors in software")
     known = {"boot": boot_id(), "kernel": platform.release(), **versions}
     file = cache_root() / "accelerator.json"
@@ -66,9 +68,10 @@ def choose(boot_on_kvm: Callable[[], None], versions: dict[str, str]) -> Acceler
         found = Accelerator("KVM", "a probe guest booted on /dev/kvm")
     except HostError as error:
         why = f"a probe guest on /dev/kvm did not come up within {DEADLINE:g} s"
-        if "was not up" not in error.message:
-            why = f"a probe guest could not be started on /dev/kvm ({error.message.rstrip('.')})"
-        found = Accelerator("TCG", f"{why}, so QEMU emulates the guests' processors in software")
+        emulated = "so QEMU emulates the guests' processors in software"
+        if "was not up" not in error.message:  # that may be over in a minute: it is not remembered
+            return Accelerator("TCG", f"a guest could not be started on KVM ({error.message.rstrip('.')}), {emulated}")
+        found = Accelerator("TCG", f"{why}, {emulated}")
     with contextlib.suppress(OSError):
         writing = file.with_suffix(f".{os.getpid()}")
         writing.write_text(json.dumps({"known": known, "found": asdict(found)}))

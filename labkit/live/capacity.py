@@ -22,8 +22,17 @@ def carries(memory: int = 128) -> int:
     return max(0, min(MACHINES_AT_MOST, int(free // (memory + OVERHEAD))))
 
 
-def require(memory: int, running: int, directory: str) -> None:
-    """Refuse a machine that would take this computer's last memory or disk space.
+def require(memory: int, promised: float, running: int) -> None:
+    """Refuse a machine that would take this computer's last memory.
+
+    Parameters
+    ----------
+    memory : int
+        The machine's, in MiB.
+    promised : float
+        What running machines may still come to take, in MiB.
+    running : int
+        How many there are.
 
     Raises
     ------
@@ -33,16 +42,27 @@ def require(memory: int, running: int, directory: str) -> None:
     if running >= MACHINES_AT_MOST:
         raise HostError(f"This host has {running} machines, and {MACHINES_AT_MOST} is the most.", "Stop some first.")
     free = psutil.virtual_memory().available / 1048576
-    if free < memory + OVERHEAD + RESERVE:
+    if free - promised < memory + OVERHEAD + RESERVE:
+        owed = f", {promised:.0f} MiB are promised to machines that run" if promised >= 1 else ""
         raise HostError(
             f"A machine of {memory} MiB needs {memory + OVERHEAD} MiB here, and of the {free:.0f} MiB that are free "
-            f"{RESERVE} MiB are kept for your own programs.",
+            f"{RESERVE} MiB are kept for your own programs{owed}.",
             "Stop other machines or programs, or ask for less memory.",
         )
+
+
+def require_disk(memory: int, directory: str) -> None:
+    """Refuse to save a machine of `memory` MiB where the disk would be full then.
+
+    Raises
+    ------
+    HostError
+        With the numbers.
+    """
     disk = shutil.disk_usage(directory).free / 1048576
     if disk < memory + DISK:
         raise HostError(
-            f"Starting a machine of {memory} MiB needs {memory + DISK} MiB of disk below {directory}, "
-            f"and {disk:.0f} MiB are free.",
+            f"saving a booted machine of {memory} MiB needs {memory + DISK} MiB of disk below {directory}, "
+            f"and {disk:.0f} MiB are free",
             "Free some space there.",
         )

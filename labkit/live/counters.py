@@ -6,12 +6,12 @@ run_delay, Documentation/scheduler/sched-stats); both in nanoseconds since the v
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
-
-import psutil
 
 from labkit.host import HostError
 from labkit.live.errors import translated
@@ -34,14 +34,14 @@ class Reading:
         When, in seconds of the monotonic clock.
     ran, delayed : dict of str to float
         By machine, the seconds that all its vCPUs ran, and were ready but waited.
-    busy : tuple of float
+    busy : dict of int to float
         By CPU of the host, the seconds in which it was not idle.
     """
 
     time: float
     ran: dict[str, float]
     delayed: dict[str, float]
-    busy: tuple[float, ...]
+    busy: dict[int, float]
 
 
 def read(connection: libvirt.virConnect, machines: Sequence[LiveMachine], *, here: bool) -> Reading:
@@ -74,8 +74,10 @@ def read(connection: libvirt.virConnect, machines: Sequence[LiveMachine], *, her
             name = by_name[domain.name()]
             if stats.get("state.state") == libvirt.VIR_DOMAIN_RUNNING:
                 present = [n for n in range(stats["vcpu.maximum"]) if f"vcpu.{n}.time" in stats]
+                if any(f"vcpu.{n}.delay" not in stats for n in present):
+                    raise HostError("This libvirt does not count ready time.", "It came with libvirt 7.2 for QEMU.")
                 ran[name] = sum(stats[f"vcpu.{n}.time"] for n in present) / 1e9
-                delayed[name] = sum(stats.get(f"vcpu.{n}.delay", 0) for n in present) / 1e9
+                delayed[name] = sum(stats[f"vcpu.{n}.delay"] for n in present) / 1e9
     after = time.monotonic()
     for machine in machines:
         if machine.name not in ran:
@@ -84,13 +86,19 @@ def read(connection: libvirt.virConnect, machines: Sequence[LiveMachine], *, her
     return Reading((before + after) / 2, ran, delayed, busy)
 
 
-def _busy_here() -> tuple[float, ...]:
-    return tuple(sum(cpu) - cpu.idle - cpu.iowait - cpu.guest - cpu.guest_nice for cpu in psutil.cpu_times(percpu=True))
+def _busy_here() -> dict[int, float]:
+    """By CPU, the seconds in which it was not idle (proc(5), /proc/stat)."""
+    busy, tick = {}, os.sysconf("SC_CLK_TCK")
+    for line in Path("/proc/stat").read_text().splitlines():
+        if line.startswith("cpu") and line[3].isdigit():
+            number, user, nice, system, _idle, _iowait, irq, softirq, steal = line.split()[:9]
+            busy[int(number[3:])] = sum(map(int, (user, nice, system, irq, softirq, steal))) / tick
+    return busy
 
 
-def _busy_there(connection: libvirt.virConnect) -> tuple[float, ...]:
-    cpus = (connection.getCPUStats(number) for number in range(connection.getInfo()[2]))
-    return tuple((cpu["user"] + cpu["kernel"]) / 1e9 for cpu in cpus)
+def _busy_there(connection: libvirt.virConnect) -> dict[int, float]:
+    cpus = {number: connection.getCPUStats(number) for number in range(connection.getInfo()[2])}
+    return {number: (cpu["user"] + cpu["kernel"]) / 1e9 for number, cpu in cpus.items()}
 
 
 def disturbance(first: Reading, last: Reading, cpus: Sequence[int]) -> float:

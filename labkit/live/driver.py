@@ -6,6 +6,7 @@ libvirt is imported late and only here and where its constants are needed: every
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import grp
 import os
@@ -17,11 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from labkit.host import HostError
 from labkit.live import guardian, ownership, reaping
 from labkit.live.errors import translated
 from labkit.live.places import cache_root
+from labkit.live.shares import control_groups_writable
 
 if TYPE_CHECKING:
     import libvirt
@@ -55,7 +58,7 @@ class Driver:
     @property
     def privileged(self) -> bool:
         """Whether libvirt runs as root and so may set control groups itself."""
-        return os.geteuid() == 0 if self.root else self.uri.endswith("/system")
+        return os.geteuid() == 0 if self.root else urlsplit(self.uri).path == "/system"
 
 
 @functools.cache
@@ -90,9 +93,12 @@ def _configure(root: Path) -> None:
     With the default log daemon each start waits 76 s for it, and with another user for QEMU libvirt's cached
     capabilities never count as valid where /dev/kvm is not open to that user.
     """
-    user, group = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
-    settings = {"user": f'"{user}"', "group": f'"{group}"', "stdio_handler": '"file"', "security_driver": '"none"'}
-    settings |= {"namespaces": "[]", "remember_owner": "0"}
+    settings = {"stdio_handler": '"file"', "security_driver": '"none"', "namespaces": "[]", "remember_owner": "0"}
+    if os.geteuid() == 0:
+        user, group = pwd.getpwuid(0).pw_name, grp.getgrgid(os.getegid()).gr_name
+        settings |= {"user": f'"{user}"', "group": f'"{group}"'}
+        if not control_groups_writable():
+            settings["cgroup_controllers"] = "[]"  # libvirt would wait for groups that it cannot make
     (root / "etc").mkdir(mode=0o700)
     (root / "etc" / "qemu.conf").write_text("".join(f"{name} = {value}\n" for name, value in settings.items()))
 
@@ -107,6 +113,7 @@ def _remembered_capabilities() -> Path:
 
 _lock = threading.Lock()
 _open: Driver | None = None
+_opened_by = 0
 
 
 def embedded() -> Driver:
@@ -121,10 +128,16 @@ def embedded() -> Driver:
     with _lock:
         if _open is None:
             _open = _start_embedded()
+        elif _open.root is None or not _open.root.is_dir() or _opened_by != os.getpid():
+            raise HostError(
+                "The live host of this process has been cleared away, or belongs to the process that this one came from.",
+                "Restart the notebook's kernel, or begin a new process.",
+            )
         return _open
 
 
 def _start_embedded() -> Driver:
+    global _opened_by
     if not sys.platform.startswith("linux"):
         raise HostError("Live guests need Linux.", "The simulated host works everywhere.")
     if shutil.which("qemu-system-x86_64") is None:
@@ -142,7 +155,9 @@ def _start_embedded() -> Driver:
         with translated("open libvirt's QEMU driver"), reaping.collecting():
             connection = libvirt.open(uri)
             connection.getVersion()  # finds out what QEMU can do, and files it
-        shutil.copytree(root / "cache" / "qemu" / "capabilities", remembered, dirs_exist_ok=True)
+        _opened_by = os.getpid()
+        with contextlib.suppress(OSError):  # only a memory; a full disk must not stop a host that works
+            shutil.copytree(root / "cache" / "qemu" / "capabilities", remembered, dirs_exist_ok=True)
     except BaseException:
         os.close(pipe)
         raise
@@ -152,6 +167,8 @@ def _start_embedded() -> Driver:
 
 def _leave(connection: libvirt.virConnect, root: str, pipe: int) -> None:
     """End at once what the guardian would end a moment later, so that an exit leaves nothing even for that moment."""
+    if os.getpid() != _opened_by:
+        return  # a forked child that ends has nothing to clear away
     connection.close()
     guardian.end_everything(root, quiet=0.0 if not guardian.processes_of(root) else 0.2)
     os.close(pipe)

@@ -38,13 +38,17 @@ def start_time(pid: int) -> str | None:
 
 
 def processes_of(root: str) -> list[int]:
-    """The processes whose command line names a file below `root`: this host's QEMUs and their kin."""
+    """The QEMUs, and libvirt's own helpers, whose command line names a file below `root`.
+
+    The program's name counts too: somebody who looks into a file there with an editor is left alone.
+    """
     mark = os.fsencode(root) + b"/"
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             with contextlib.suppress(OSError):
-                if mark in (entry / "cmdline").read_bytes() and entry.stat().st_uid == os.geteuid():
+                ours = (entry / "comm").read_text().startswith(("qemu-", "libvirt"))
+                if ours and mark in (entry / "cmdline").read_bytes() and entry.stat().st_uid == os.geteuid():
                     found.append(int(entry.name))
     return found
 
@@ -52,12 +56,12 @@ def processes_of(root: str) -> list[int]:
 def control_groups_of(names: str) -> list[Path]:
     """The control groups that libvirt made for machines whose name begins with `names`, innermost first."""
     found: list[Path] = []
-    # libvirt writes a hyphen as \x2d where it names a scope, and as it is elsewhere.
-    wanted = (names, names.replace("-", "\\x2d"))
+    # systemd's scopes have \x2d for every hyphen within a part of a name.
+    wanted = (f"-{names}", f"-{names}".replace("-", "\\x2d"))
     for top in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified"):
         for pattern in ("machine/*", "machine.slice/*", "*/machine/*", "*/machine.slice/*"):
             for group in Path(top).glob(pattern):
-                if any(f"-{name}" in group.name for name in wanted):
+                if any(name in group.name for name in wanted):
                     found += [Path(path) for path, _, _ in os.walk(group, topdown=False)]
     return found
 

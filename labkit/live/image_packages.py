@@ -230,9 +230,9 @@ class Packages:
     def licences(self) -> str:
         """Return every package's copyright file, under a line that says where its source is."""
         parts = [
-            "The guest is made of files of these packages, unchanged but that the kernel is uncompressed and its modules "
-            "have lost their signatures. Under each name is "
-            "the command that gets its source, on a Debian whose package sources include deb-src.\n"
+            "The guest is made of files of these packages, unchanged but that the kernel is uncompressed and its "
+            "modules have lost their signatures. Under each name is the command that gets its source, on a Debian "
+            "whose package sources include deb-src.\n"
         ]
         for _name, package in sorted(self._taken.items()):
             file = package.root / "usr/share/doc" / package.name / "copyright"

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from labkit.host import Ability, HostError, HostKind, Observation, Provenance, Row, Series, mebibytes
-from labkit.live import accelerator, capacity, counters, reaping, starting
+from labkit.live import accelerator, capacity, counters, ownership, reaping, starting
 from labkit.live import shares as share_mechanisms
 from labkit.live.domain import Shape
 from labkit.live.driver import Driver
@@ -57,19 +57,25 @@ class LiveHost:
         self.root = driver.root
         self.connection = driver.connection
         with translated("ask libvirt for its version"):
-            self.cpus = os.cpu_count() or 1 if self.root else self.connection.getInfo()[2]
+            there = range(self.connection.getInfo()[2])
             versions = {"qemu": self.connection.getVersion(), "libvirt": self.connection.getLibVersion()}
         self.versions = {name: f"{v // 1000000}.{v // 1000 % 1000}.{v % 1000}" for name, v in versions.items()}
+        # The CPUs of a host are counted from 0; these are the numbers that the kernel has for them.
+        self.cpu_numbers = sorted(os.sched_getaffinity(0)) if self.root else list(there)
+        self.cpus = len(self.cpu_numbers)
         self._id = os.urandom(2).hex()
         self._machines: dict[str, LiveMachine] = {}
         self._reserved: set[str] = set()
         self._lock = threading.RLock()
         self._closed = False
+        self._opened_by = os.getpid()
         self._journal = Journal()
         self._shares = share_mechanisms.mechanism(driver.privileged)
         self._weights: dict[str, float] = {}
         self.accelerator = accelerator.choose(
-            lambda: starting.probe(self), {**self.versions, "image": image.digest, "user": str(os.geteuid())}
+            lambda: starting.probe(self),
+            {**self.versions, "image": image.digest, "user": str(os.geteuid()), "uri": "" if self.root else driver.uri},
+            here=self.root is not None,
         )
 
     @property
@@ -105,7 +111,10 @@ class LiveHost:
                 raise HostError("This host is closed.", "Open another with labkit.live().")
             if name in self._machines or name in self._reserved:
                 raise HostError(f"There is a machine {name} already.", "Stop it first, or take another name.")
-            capacity.require(memory, len(self._machines) + len(self._reserved), str(self.root or "/tmp"))
+            promised = sum(machine.owed for machine in self._machines.values())
+            capacity.require(memory, promised, len(self._machines) + len(self._reserved))
+            if self.root:
+                ownership.renew(str(self.root))
             self._reserved.add(name)
 
     def create(
@@ -159,9 +168,10 @@ class LiveHost:
         if pin is None:
             return None
         cpus = tuple(dict.fromkeys(pin))
-        allowed = sorted(os.sched_getaffinity(0)) if self.root else list(range(self.cpus))
-        if not cpus or any(isinstance(cpu, bool) or cpu not in allowed for cpu in cpus):
-            raise ValueError(f"this host has the CPUs {allowed[0]} to {allowed[-1]}; pin to one or more of them")
+        if not cpus or any(isinstance(cpu, bool) or not isinstance(cpu, int) or cpu < 0 for cpu in cpus):
+            raise ValueError("pin takes one or more of the host's CPUs, counted from 0")
+        if max(cpus) >= self.cpus:
+            raise HostError(f"This host has {self.cpus} CPUs, and CPU {max(cpus)} is none of them.", "Ask for fewer.")
         return cpus
 
     def change(self, machine: LiveMachine, *, shares: int | None = None, pin: Iterable[int] | None = None) -> None:
@@ -172,27 +182,31 @@ class LiveHost:
         if shares is not None:
             _within("shares", shares, 2, 262144)
             with self._lock:
-                machine.shares = shares
-                self._weights = self._shares.apply(list(self._machines.values()), self._journal)
+                before, machine.shares = machine.shares, shares
+                try:
+                    self._weights = self._shares.apply(list(self._machines.values()), self._journal)
+                except BaseException:
+                    machine.shares = before
+                    raise
 
     def _pin(self, machine: LiveMachine, cpus: tuple[int, ...]) -> None:
-        wanted = tuple(cpu in cpus for cpu in range(max(self.cpus, max(cpus) + 1)))
+        numbers = [self.cpu_numbers[cpu] for cpu in cpus]
+        every = max(self.cpu_numbers) + 1
+        wanted = tuple(number in numbers for number in range(every))
         # QEMU's own threads go to the other CPUs where there are any, so that they do not compete with the vCPUs.
-        others = tuple(not cpu for cpu in wanted)
+        others = [number for number in self.cpu_numbers if number not in numbers]
         with translated(f"pin {machine.name}"):
             for vcpu in range(machine.vcpus):
                 machine.domain.pinVcpu(vcpu, wanted)
-                self._journal.virsh("vcpupin", machine.name, vcpu, ",".join(map(str, cpus)))
-            if any(others):
-                machine.domain.pinEmulator(others, 0)
+                self._journal.virsh("vcpupin", machine.name, vcpu, ",".join(map(str, numbers)))
+            if others:
+                machine.domain.pinEmulator(tuple(number in others for number in range(every)), 0)
+                self._journal.virsh("emulatorpin", machine.name, ",".join(map(str, others)))
         machine.pinned = cpus
 
     def remove(self, machine: LiveMachine) -> None:
         """Carry out `LiveMachine.stop`."""
-        import libvirt
-
-        with contextlib.suppress(libvirt.libvirtError), reaping.collecting():
-            machine.domain.destroy()
+        if self.end_domain(machine.domain_name):
             self._journal.virsh("destroy", machine.name)
         with self._lock:
             if self._machines.get(machine.name) is machine:
@@ -200,6 +214,15 @@ class LiveHost:
                 self._weights.pop(machine.name, None)
         if self.root:
             self.console_file(machine.name).unlink(missing_ok=True)
+
+    def end_domain(self, name: str) -> bool:
+        """Switch a domain of ours off, if it is there; whether it was."""
+        import libvirt
+
+        with contextlib.suppress(libvirt.libvirtError), reaping.collecting():
+            self.connection.lookupByName(name).destroy()
+            return True
+        return False
 
     def console_file(self, name: str) -> Path:
         """Where what a machine prints is kept; only an embedded host has such a file."""
@@ -211,12 +234,16 @@ class LiveHost:
         import json
 
         words = list(command)
-        request = {"execute": what, "arguments": {"path": words[0], "arg": words[1:]}}
-        self._journal.virsh("qemu-agent-command", machine.name, json.dumps(request))
+        arguments = {"path": words[0], "arg": words[1:], "capture-output": True}
+        self._journal.virsh("qemu-agent-command", machine.name, json.dumps({"execute": what, "arguments": arguments}))
 
     def note(self, *words: str | int | float) -> None:
         """Write a ``virsh`` command into the journal."""
         self._journal.virsh(*words)
+
+    def comment(self, text: str) -> None:
+        """Write a remark into the journal."""
+        self._journal.note(text)
 
     def can(self, ability: str) -> Ability:
         """Whether this host can do something, such as ``"shares"``, and how, or why not."""
@@ -282,8 +309,8 @@ class LiveHost:
     def _observation(self, machines: list[LiveMachine], readings: list[counters.Reading]) -> Observation:
         first, last = readings[0], readings[-1]
         everywhere = range(self.cpus)
-        watched = sorted({cpu for machine in machines for cpu in machine.pinned or everywhere}) or list(everywhere)
-        disturbed = counters.disturbance(first, last, watched)
+        watched = {cpu for machine in machines for cpu in machine.pinned or everywhere} or set(everywhere)
+        disturbed = counters.disturbance(first, last, [self.cpu_numbers[cpu] for cpu in sorted(watched)])
         rows, series = [], []
         for machine in machines:
             for quantity, unit, divisor in (("cpu", "CPU", 1), ("ready", "1", machine.vcpus)):
@@ -313,13 +340,29 @@ class LiveHost:
 
     def journal(self) -> list[str]:
         """The plain commands that would have done what this host was asked to do."""
-        return self._journal.lines()
+        where = self.driver.uri if self.root is None else "qemu:///system, or wherever you are at home"
+        head = f"# With a libvirt of your own (virsh -c {where}); machine.xml() is the file that create asks for."
+        return [head, *self._journal.lines()]
 
     def close(self) -> None:
         """Switch every machine off and leave nothing of them behind. Closing twice is no error."""
+        if os.getpid() != self._opened_by:
+            return  # a forked child has nothing of its own here
         self._closed = True
-        for machine in list(self._machines.values()):
-            self.remove(machine)
+        try:
+            for machine in list(self._machines.values()):
+                self.remove(machine)
+        finally:  # also those that an interrupt kept from being removed, or from ever becoming a machine
+            self._machines.clear()
+            for domain in self._domains():
+                self.end_domain(domain)
+
+    def _domains(self) -> list[str]:
+        import libvirt
+
+        with contextlib.suppress(libvirt.libvirtError):
+            return [d.name() for d in self.connection.listAllDomains() if d.name().startswith(self.domain_name(""))]
+        return []
 
 
 def _within(what: str, value: int, least: int, most: int) -> None:

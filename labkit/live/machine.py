@@ -15,6 +15,7 @@ import psutil
 from labkit.host import CpuLoad, HostError
 from labkit.live import reaping
 from labkit.live.agent import Agent, Finished
+from labkit.live.capacity import OVERHEAD
 from labkit.live.errors import translated
 
 if TYPE_CHECKING:
@@ -158,6 +159,15 @@ class LiveMachine:
             if any(f"guest={self.domain_name}," in word for word in process.info["cmdline"] or ()):
                 return process.pid
         raise HostError(f"{self.name} has no process on this computer.", "It has ended, or runs on another.")
+
+    @property
+    def owed(self) -> float:
+        """How much more of the computer's memory it may come to take than it has now, in MiB."""
+        try:
+            resident = psutil.Process(self.process).memory_info().rss / 1048576
+        except (HostError, psutil.Error):
+            return 0.0
+        return max(0.0, self.memory + OVERHEAD - resident)
 
     @property
     def vcpu_threads(self) -> list[int]:

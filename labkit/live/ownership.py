@@ -19,7 +19,7 @@ from pathlib import Path
 from labkit.host import HostError
 from labkit.live import guardian
 
-__all__ = ["Owned", "clean", "hosts", "settle_in"]
+__all__ = ["Owned", "clean", "hosts", "renew", "settle_in"]
 
 EXPIRES_AFTER = 12 * 3600  # seconds; a day's workshop fits, a forgotten kernel does not stay for ever
 _MARK = "owner.json"
@@ -54,10 +54,14 @@ class Owned:
         return Path(self.root).name
 
     @property
+    def alone(self) -> bool:
+        """Whether its owner is gone."""
+        return self.boot != boot_id() or guardian.start_time(self.owner) != self.started
+
+    @property
     def abandoned(self) -> bool:
         """Whether its owner is gone, or its time is up."""
-        alive = self.boot == boot_id() and guardian.start_time(self.owner) == self.started
-        return not alive or time.time() > self.expires
+        return self.alone or time.time() > self.expires
 
 
 def boot_id() -> str:
@@ -92,6 +96,7 @@ def settle_in() -> tuple[Owned, int]:
         A file descriptor; the guardian acts when it is closed, which the kernel does at the latest when this
         process ends.
     """
+    clean(expired=False)
     root = _street() / secrets.token_hex(4)
     root.mkdir(mode=0o700)
     started, now = guardian.start_time(os.getpid()) or "", time.time()
@@ -112,6 +117,16 @@ def settle_in() -> tuple[Owned, int]:
     return owned, writing
 
 
+def renew(root: str) -> None:
+    """Put the end of a host's time off, as it is being used."""
+    mark = Path(root) / _MARK
+    with contextlib.suppress(OSError, ValueError):
+        changed = json.loads(mark.read_text()) | {"expires": time.time() + EXPIRES_AFTER}
+        writing = mark.with_suffix(".new")
+        writing.write_text(json.dumps(changed))
+        writing.rename(mark)
+
+
 def hosts() -> list[Owned]:
     """This user's hosts, those in use and those that were left."""
     found = []
@@ -123,13 +138,15 @@ def hosts() -> list[Owned]:
     return found
 
 
-def clean(dry_run: bool = False) -> list[str]:
+def clean(dry_run: bool = False, *, expired: bool = True) -> list[str]:
     """Remove what labkit made and nobody owns any more: guests, control groups, directories.
 
     Parameters
     ----------
     dry_run : bool
         Only say what would be removed.
+    expired : bool
+        Whether hosts count whose owner lives but whose time is up.
 
     Returns
     -------
@@ -138,7 +155,7 @@ def clean(dry_run: bool = False) -> list[str]:
     """
     done: list[str] = []
     for host in hosts():
-        if not host.abandoned:
+        if not (host.abandoned if expired else host.alone):
             continue
         if dry_run:
             done += [f"process {pid}" for pid in guardian.processes_of(host.root)]

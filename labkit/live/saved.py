@@ -16,6 +16,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import struct
 import threading
 import time
@@ -95,39 +96,58 @@ def forget(key: str) -> None:
 
 
 @contextlib.contextmanager
-def clone(saved: Path, pipe: Path, rewrite: Callable[[str], str]) -> Iterator[None]:
+def clone(saved: Path, place: Path, rewrite: Callable[[str], str], *, by_pipe: bool) -> Iterator[None]:
     """Hold out a saved guest under another domain XML, for the length of a ``with`` block.
-
-    It is not copied: libvirt reads the new header and then the saved memory from a named pipe, so that a
-    start needs no disk space and no time for writing.
 
     Parameters
     ----------
     saved : pathlib.Path
         The saved guest.
-    pipe : pathlib.Path
-        Where to make the pipe; libvirt is to restore from there within the block.
+    place : pathlib.Path
+        Where to hold it out; libvirt is to restore from there within the block.
     rewrite : callable
         Given the saved XML, returns that of the clone.
+    by_pipe : bool
+        Through a named pipe, which takes no disk space and no time for writing; only for a libvirt that opens what it
+        restores from once. Otherwise it is copied.
 
     Raises
     ------
     HostError
-        Where the file is not a saved guest, or is cut short.
+        Where the file is not a saved guest, or is cut short, or cannot be copied.
     """
     with saved.open("rb") as source:
         head = _changed_head(source, rewrite)
-        os.mkfifo(pipe, 0o600)
-        # With a reading end of ours the writer's open() does not wait for libvirt, which may never come.
-        ours = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        feeder = threading.Thread(target=_feed, args=(pipe, head, source), name="labkit-restore", daemon=True)
-        try:
-            feeder.start()
+        with (_piped if by_pipe else _copied)(place, head, source):
             yield
-        finally:
-            os.close(ours)
-            feeder.join(10.0)
-            pipe.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _copied(copy: Path, head: bytes, source: BinaryIO) -> Iterator[None]:
+    try:
+        with copy.open("xb") as target:
+            target.write(head)
+            shutil.copyfileobj(source, target, 1 << 22)
+        yield
+    except OSError as error:
+        raise HostError(f"The saved boot could not be copied: {error.strerror}.", f"Free {copy.parent}.") from error
+    finally:
+        copy.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _piped(pipe: Path, head: bytes, source: BinaryIO) -> Iterator[None]:
+    os.mkfifo(pipe, 0o600)
+    # With a reading end of ours the writer's open() does not wait for libvirt, which may never come.
+    ours = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    feeder = threading.Thread(target=_feed, args=(pipe, head, source), name="labkit-restore", daemon=True)
+    try:
+        feeder.start()
+        yield
+    finally:
+        os.close(ours)
+        feeder.join(10.0)
+        pipe.unlink(missing_ok=True)
 
 
 def _feed(pipe: Path, head: bytes, source: BinaryIO) -> None:

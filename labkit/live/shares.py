@@ -112,7 +112,9 @@ class NiceThreads:
     them would have to go beyond 19.
     """
 
-    ability = Ability(True, "nice values of the vCPU threads (an ordinary user's way; steps of about 25%)")
+    ability = Ability(
+        True, "nice values of the vCPU threads (an ordinary user's way; steps of about 25%, and only so many changes)"
+    )
 
     def apply(self, machines: list[LiveMachine], journal: Journal) -> dict[str, float]:
         """Set every nice value that has changed, all of them as low as their owner still may."""
@@ -134,29 +136,39 @@ class NiceThreads:
         return {name: float(NICE_WEIGHTS[nice + raised]) for name, nice in wanted.items()}
 
 
-class Nothing:
-    """No mechanism: shares are refused, apart from equal ones, which need none."""
+def in_root_group(membership: str, unified: Path = Path("/sys/fs/cgroup")) -> bool:
+    """Whether a process is in no CPU control group but the root's, where autogroups count (sched(7)).
 
-    def __init__(self, reason: str, remedy: str) -> None:
-        self.ability = Ability(False, reason=reason, remedy=remedy)
+    On cgroup v2 its CPU group is the nearest ancestor with the controller enabled, which has a ``cpu.weight``; the
+    root has none.
 
-    def apply(self, machines: list[LiveMachine], journal: Journal) -> dict[str, float]:
-        """Accept equal shares only."""
-        if len({machine.shares for machine in machines}) > 1:
-            raise HostError(self.ability.reason, self.ability.remedy)
-        return {machine.name: 1.0 for machine in machines}
-
-
-def _in_root_group() -> bool:
-    """Whether this process is in no CPU control group of its own, where autogroups count (sched(7))."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/self/cgroup").read_text().splitlines():
-            number, controllers, path = line.split(":", 2)
-            if "cpu" in controllers.split(","):
-                return path == "/"
-            if number == "0" and Path(f"/sys/fs/cgroup{path}/cpu.weight").exists():
+    Parameters
+    ----------
+    membership : str
+        The text of its ``/proc/PID/cgroup``.
+    unified : pathlib.Path
+        Where the cgroup v2 tree is mounted.
+    """
+    for line in membership.splitlines():
+        number, controllers, path = line.split(":", 2)
+        if "cpu" in controllers.split(","):
+            return path == "/"
+        if number == "0":
+            group = unified / path.strip("/")
+            if any(
+                (above / "cpu.weight").exists()
+                for above in (group, *group.parents)
+                if unified in (above, *above.parents)
+            ):
                 return False
     return True
+
+
+def control_groups_writable() -> bool:
+    """Whether CPU control groups can be made here; in many containers they are there to be read only."""
+    unified = Path("/sys/fs/cgroup/cgroup.controllers").exists()
+    top = Path("/sys/fs/cgroup" if unified else "/sys/fs/cgroup/cpu")
+    return top.is_dir() and os.access(top, os.W_OK)
 
 
 def mechanism(privileged: bool) -> Shares:
@@ -167,13 +179,10 @@ def mechanism(privileged: bool) -> Shares:
     privileged : bool
         Whether libvirt runs as root.
     """
-    unified = Path("/sys/fs/cgroup/cgroup.controllers").exists()
-    if privileged and (unified or Path("/sys/fs/cgroup/cpu").is_dir()):
-        return ControlGroups(unified)
-    if os.geteuid() == 0:
-        return Nothing(
-            "libvirt has no CPU control groups here.", "Mount the kernel's control groups: mount(8), cgroups(7)."
-        )
+    if privileged and control_groups_writable():
+        return ControlGroups(Path("/sys/fs/cgroup/cgroup.controllers").exists())
     switch = Path("/proc/sys/kernel/sched_autogroup_enabled")
-    autogroups = switch.exists() and switch.read_text().strip() == "1" and _in_root_group()
-    return Autogroups() if autogroups else NiceThreads()
+    with contextlib.suppress(OSError):
+        if switch.read_text().strip() == "1" and in_root_group(Path("/proc/self/cgroup").read_text()):
+            return Autogroups()
+    return NiceThreads()

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import base64
 import os
+import platform
 import shlex
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labkit.host import HostError
+from labkit.live import capacity, reaping, saved
 from labkit.live import domain as domains
-from labkit.live import reaping, saved
 from labkit.live.accelerator import DEADLINE
 from labkit.live.domain import Shape
 from labkit.live.errors import translated
 from labkit.live.machine import LiveMachine
+from labkit.live.places import cache_root
 
 if TYPE_CHECKING:
     from labkit.live.livehost import LiveHost
@@ -29,17 +32,21 @@ PATIENCE = 90.0  # seconds for a cold boot; on a busy computer under TCG it can 
 def start(host: LiveHost, name: str, shape: Shape, *, cold: bool) -> LiveMachine:
     """Switch a machine on and return when its agent answers.
 
-    A host that is not in this process boots every machine from power-on.
+    A host that is not in this process boots every machine from power-on, and so does one whose saved boot cannot be
+    made or used: a full disk takes speed from a lab, and nothing else. What happened is told and noted.
     """
     if cold or host.root is None:
         return boot(host, name, shape, PATIENCE)
-    key = saved.key_of(shape, host.image.digest, host.versions)
-    file = saved.once(key, lambda path: _save_a_boot(host, shape, path))
+    key = saved.key_of(shape, host.image.digest, {**host.versions, "machine": platform.node()})
     try:
-        return _restore(host, name, shape, file)
-    except HostError:
+        capacity.require_disk(shape.memory, str(cache_root()))
+        return _restore(host, name, shape, saved.once(key, lambda path: _save_a_boot(host, shape, path)))
+    except (HostError, OSError) as error:
         saved.forget(key)
-        raise
+        why = getattr(error, "message", str(error))
+        host.progress(f"No saved boot ({why}): booting {name} from power-on", 0.0)
+        host.comment(f"{name} was booted from power-on: {why}")
+    return boot(host, name, shape, PATIENCE)
 
 
 def probe(host: LiveHost) -> None:
@@ -54,8 +61,24 @@ def probe(host: LiveHost) -> None:
     host.remove(boot(host, "probe", Shape(1, 128, "KVM"), DEADLINE))
 
 
-def _machine(host: LiveHost, name: str, domain: object, shape: Shape, console: Path | None) -> LiveMachine:
-    return LiveMachine(host, name, domain, vcpus=shape.vcpus, memory=shape.memory, shares=1024, console_file=console)
+def _switched_on(
+    host: LiveHost, name: str, shape: Shape, switch_on: Callable[[], object], then: Callable[[LiveMachine], None]
+) -> LiveMachine:
+    """Have libvirt start a domain, and do what comes then; whatever fails or interrupts that, no guest stays."""
+    try:
+        # An interrupt during libvirt's call arrives when the call is over and the guest is running.
+        with translated(f"start {name}"), reaping.collecting():
+            switch_on()
+            domain = host.connection.lookupByName(host.domain_name(name))
+        console = host.console_file(name) if host.root else None
+        machine = LiveMachine(
+            host, name, domain, vcpus=shape.vcpus, memory=shape.memory, shares=1024, console_file=console
+        )
+        then(machine)
+        return machine
+    except BaseException:
+        host.end_domain(host.domain_name(name))
+        raise
 
 
 def boot(host: LiveHost, name: str, shape: Shape, patience: float) -> LiveMachine:
@@ -67,19 +90,22 @@ def boot(host: LiveHost, name: str, shape: Shape, patience: float) -> LiveMachin
     # A daemon ends the machine when our connection to it ends; in our own process the guardian does.
     flags = 0 if host.root else libvirt.VIR_DOMAIN_START_AUTODESTROY
     host.progress(f"Booting {name}", 0.0)
-    with translated(f"start {name}"), reaping.collecting():
-        domain = host.connection.createXML(xml, flags)
     host.note("create", f"{name}.xml")
-    machine = _machine(host, name, domain, shape, console)
-    try:
-        # Seconds that a boot takes here are not known beforehand; the bar nears its end as half-lives of 3 s pass.
+
+    def then(machine: LiveMachine) -> None:
+        # How long a boot takes here is not known beforehand; the bar nears its end as half-lives of 3 s pass.
         begun = time.monotonic()
         machine.agent.wait_until_up(
             patience, lambda _part: host.progress(f"Booting {name}", 1 - 0.5 ** ((time.monotonic() - begun) / 3))
         )
         _introduce(machine, domains.mac_of(machine.xml()))
-    except BaseException:
-        host.remove(machine)
+
+    try:
+        machine = _switched_on(host, name, shape, lambda: host.connection.createXML(xml, flags), then)
+    except HostError as error:
+        if host.root is None and "ermission" in error.message:
+            remedy = f"QEMU at {host.driver.uri} has to be able to read the guest image in {host.image.kernel.parent}."
+            raise HostError(error.message, f"{remedy} Leave LABKIT_URI unset to have guests of your own.") from error
         raise
     host.progress(f"{name} is up", 1.0)
     return machine
@@ -106,7 +132,7 @@ def _restore(host: LiveHost, name: str, shape: Shape, file: Path) -> LiveMachine
     """Start a machine as a clone of a saved one, and make it another inside too."""
     assert host.root is not None
     console = host.console_file(name)
-    pipe = host.root / f"{os.urandom(3).hex()}.restoring"
+    place = host.root / f"{os.urandom(3).hex()}.restoring"
     host.progress(f"Starting {name} from the saved boot", 0.2)
     macs: list[str] = []
 
@@ -115,18 +141,19 @@ def _restore(host: LiveHost, name: str, shape: Shape, file: Path) -> LiveMachine
         macs.append(domains.mac_of(xml))
         return xml
 
-    with saved.clone(file, pipe, reshaped), translated(f"start {name} from the saved boot"), reaping.collecting():
-        host.connection.restore(str(pipe))
-        domain = host.connection.lookupByName(host.domain_name(name))
-    machine = _machine(host, name, domain, shape, console)
-    try:
+    def switch_on() -> None:
+        # Later libvirts open the file twice: once for its header, once for the memory.
+        with saved.clone(file, place, reshaped, by_pipe=host.connection.getLibVersion() < 10_000_000):
+            host.connection.restore(str(place))
+
+    def then(machine: LiveMachine) -> None:
         machine.agent.wait_until_up(PATIENCE)
         _introduce(machine, macs[0])
-    except BaseException:
-        host.remove(machine)
-        raise
+
+    machine = _switched_on(host, name, shape, switch_on, then)
     machine.started_from = "saved boot"
-    host.note("restore", f"{file.name}.save")
+    host.note("create", f"{name}.xml")
+    host.comment(f"{name} began as a copy of a saved boot under its own description: virsh save, and an edited header")
     host.progress(f"{name} is up", 1.0)
     return machine
 

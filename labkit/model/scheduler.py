@@ -170,8 +170,10 @@ class Scheduler:
         return False
 
     def _longest_first(self, cpu: Cpu) -> list[Cpu]:
+        # Among equals the next in the row: did all turn to the same one, those beyond it would never have their turn.
+        count = len(self.cpus)
         others = [other for other in self.cpus if other.waiting and other is not cpu]
-        return sorted(others, key=lambda other: (-other.weight, other.index))
+        return sorted(others, key=lambda other: (-other.weight, (other.index - cpu.index) % count))
 
     # -- the warden's walk ------------------------------------------------------------------------
 
@@ -190,7 +192,8 @@ class Scheduler:
         it counts for half as much as before (`shr_bound` in Linux's `detach_tasks`). So an odd one out goes round.
         """
         self._walking = False
-        for cpu in self.cpus:
+        start = self._random.randrange(len(self.cpus))
+        for cpu in self.cpus[start:] + self.cpus[:start]:
             source = next((other for other in self._longest_first(cpu) if any(_movable(other, cpu))), None)
             if source is None or source.weight <= self.rules.imbalance * cpu.weight:
                 self._failed[cpu.index] = 0

@@ -66,20 +66,47 @@ def test_killed_in_the_middle_of_a_start(host, after):
     assert not control_groups(root)
 
 
-def test_interrupted_in_the_middle_of_a_boot(host):
-    then = """
+@pytest.mark.parametrize("cold", [True, False])
+@pytest.mark.parametrize("after", [0.05, 0.15, 0.3, 0.8])
+def test_interrupted_in_the_middle_of_a_start(host, after, cold):
+    host.create("warm").stop()  # so that there is a saved boot
+    then = f"""
+import _thread, threading
+threading.Timer({after}, _thread.interrupt_main).start()
 try:
-    host.create('a', cold=True)
+    host.create('a', cold={cold})
+    time.sleep(5)
 except KeyboardInterrupt:
-    print('interrupted', list(host.machines), flush=True)
+    print('interrupted', flush=True)
+host.close()
+print('closed', flush=True)
 """
     child, root = start(then)
-    time.sleep(0.8)
-    child.send_signal(signal.SIGINT)
-    assert child.stdout.readline() == "interrupted []\n"
-    wait_for(lambda: not guardian.processes_of(root), 5, "the half-booted machine goes on")
-    child.kill()
-    child.wait(30)
+    try:
+        assert child.stdout.readline() == "interrupted\n"
+        assert child.stdout.readline() == "closed\n"
+        assert not guardian.processes_of(root), "the half-started machine goes on"
+    finally:
+        child.kill()
+        child.wait(30)
+
+
+def test_a_forked_child_that_ends_takes_nothing_with_it(host):
+    then = """
+import os
+machine = host.create('parent')
+if os.fork() == 0:
+    host.close()
+    sys.exit(0)
+os.wait()
+print(machine.state, machine.execute(['hostname']).output.strip(), flush=True)
+"""
+    child, _root = start(then)
+    try:
+        assert child.stdout.readline() == "running parent\n"
+    finally:
+        child.kill()
+        child.wait(30)
 
 
 def test_two_owners_do_not_meet(host):
