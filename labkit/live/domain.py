@@ -54,6 +54,11 @@ def _text(parent: Element, tag: str, text: str, **attributes: str) -> Element:
     return child
 
 
+def _place(device: Element, slot: int) -> None:
+    """Put a device on the first PCI bus; behind root ports, where libvirt would put it, a boot takes 0.2 s longer."""
+    SubElement(device, "address", type="pci", domain="0x0000", bus="0x00", slot=f"0x{slot:02x}", function="0x0")
+
+
 def describe(name: str, shape: Shape, image: Image, console: Path | None, *, host: str, owner: int) -> str:
     """The domain XML of a machine that boots the course's guest from power-on.
 
@@ -92,20 +97,25 @@ def describe(name: str, shape: Shape, image: Image, console: Path | None, *, hos
     SubElement(tools, "target", dev="vda", bus="virtio")
     SubElement(tools, "readonly")
     _text(tools, "serial", "tools")
+    _place(tools, 2)
     SubElement(devices, "controller", type="usb", model="none")
+    _place(SubElement(devices, "controller", type="virtio-serial", index="0"), 3)
     # A card without a cable: it has its address, and nothing goes in or out.
     card = SubElement(devices, "interface", type="user")
     SubElement(card, "mac", address=_fresh_mac())
     SubElement(card, "model", type="virtio")
     SubElement(card, "link", state="down")
     SubElement(card, "rom", enabled="no")
+    _place(card, 4)
     serial = SubElement(devices, "serial", type="pty")
     if console:
         SubElement(serial, "log", file=str(console), append="on")
     channel = SubElement(devices, "channel", type="unix")
     SubElement(channel, "target", type="virtio", name="org.qemu.guest_agent.0")
-    SubElement(devices, "memballoon", model="virtio")
-    _text(SubElement(devices, "rng", model="virtio"), "backend", "/dev/urandom", model="random")
+    _place(SubElement(devices, "memballoon", model="virtio"), 5)
+    random = SubElement(devices, "rng", model="virtio")
+    _text(random, "backend", "/dev/urandom", model="random")
+    _place(random, 6)
     return ElementTree.tostring(domain, encoding="unicode")
 
 

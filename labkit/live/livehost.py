@@ -273,7 +273,10 @@ class LiveHost:
         begun = readings[0].time
         steps = max(1, round(seconds / every))
         for step in range(1, steps + 1):
-            time.sleep(max(0.0, begun + seconds * step / steps - time.monotonic()))
+            due = begun + seconds * step / steps
+            if step < steps and time.monotonic() > due:
+                continue  # late, on a busy computer: a very short interval would say nothing, as counters tick
+            time.sleep(max(0.0, due - time.monotonic()))
             readings.append(self._read(machines))
             self.progress("Measuring", step / steps)
         self._journal.virsh("domstats", "--vcpu", *(machine.name for machine in machines))

@@ -157,7 +157,8 @@ def examine(progress: Callable[[str, float], None] | None = None) -> Report:
                 if kvm
                 else "Nothing is lost: the lessons run on TCG, slower. KVM needs Linux on bare metal, or nesting."
             )
-            findings.append(Finding("KVM", "works" if kvm else "absent", host.accelerator.evidence, remedy))
+            state = "works" if kvm else "absent" if "/dev/kvm does not exist" in host.accelerator.evidence else "broken"
+            findings.append(Finding("KVM", state, host.accelerator.evidence, remedy))
             for ability in ("shares", "pin", "command"):
                 can = host.can(ability)
                 state = "works" if can else "absent"

@@ -38,7 +38,7 @@ KEPT = 6  # saved shapes; the one not used for longest makes room
 
 def key_of(shape: Shape, image_digest: str, versions: dict[str, str]) -> str:
     """The name of a saved boot: it changes with anything that a saved memory depends on."""
-    described = json.dumps({"layout": 1, "shape": asdict(shape), "image": image_digest, **versions}, sort_keys=True)
+    described = json.dumps({"layout": 2, "shape": asdict(shape), "image": image_digest, **versions}, sort_keys=True)
     return hashlib.sha256(described.encode()).hexdigest()[:16]
 
 

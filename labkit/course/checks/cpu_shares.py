@@ -22,7 +22,7 @@ def shares_goal(values: Mapping[str, Any], given: Host | Mapping[str, int]) -> V
     Parameters
     ----------
     values : mapping
-        ``web`` and ``backup``, in percent of one CPU.
+        ``web`` and ``backup``, in percent of one CPU; ``database``, the shares that it has to keep.
     given : Host or mapping
         A host on which the three run busily; or their shares, which are then tried on a simulated host.
     """
@@ -33,6 +33,9 @@ def shares_goal(values: Mapping[str, Any], given: Host | Mapping[str, int]) -> V
     for name, shares in given.items():
         if isinstance(shares, bool) or not isinstance(shares, int) or not _FEWEST <= shares <= _MOST:
             return Verdict(False, f"The shares of {name} must be a whole number from {_FEWEST} to {_MOST:,}.")
+    kept = values.get("database", given["database"])
+    if given["database"] != kept:
+        return Verdict(False, f"The database keeps its {kept} shares: change those of the other two.")
     import labkit
 
     with labkit.simulated(cpus=1) as host:
