@@ -6,6 +6,7 @@ keeps (settings, history, run-time files) goes to labkit's cache, not among the 
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -61,6 +62,11 @@ def keep_to_our_places() -> None:
     from labkit.live.places import cache_root
 
     home = cache_root() / "jupyter"
+    if "JUPYTER_CONFIG_DIR" not in os.environ:
+        # Or Lab's first words to a learner would be a question about Jupyter's news.
+        page = home / "config" / "labconfig" / "page_config.json"
+        page.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        page.write_text(json.dumps({"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}))
     for name, folder in (
         ("JUPYTER_CONFIG_DIR", "config"),
         ("JUPYTER_DATA_DIR", "data"),

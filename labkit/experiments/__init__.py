@@ -1,8 +1,9 @@
 """The experiments: one question a file, written once for both hosts.
 
 An experiment is a module with these names: `NAME`, `QUESTION`, `LESSON`, `NEEDS` (abilities it asks of a
-host), `QUANTITIES` (name to unit), `BOUNDS` (how far live may be from simulated), `bounds(settings)` (those that hold for them), `Settings`,
-`theory(settings, weights)`, `prepare(host, settings)`, `adjust(machines, settings)` and `run(host, settings)`.
+host), `QUANTITIES` (name to unit), `BOUNDS` (how far live may be from simulated), `bounds(settings)` (those
+that hold for them), `Settings`, `theory(settings, weights)`, `prepare(host, settings)`,
+`adjust(machines, settings)` and `run(host, settings)`.
 To add one: write the file, and add its name to `NAMES`.
 """
 

@@ -130,7 +130,7 @@ def embedded() -> Driver:
             _open = _start_embedded()
         elif _open.root is None or not _open.root.is_dir() or _opened_by != os.getpid():
             raise HostError(
-                "The live host of this process has been cleared away, or belongs to the process that this one came from.",
+                "The live host of this process has been cleared away, or belongs to the process it was forked from.",
                 "Restart the notebook's kernel, or begin a new process.",
             )
         return _open

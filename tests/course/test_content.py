@@ -40,9 +40,13 @@ def test_the_solution_reaches_the_goal(number, name, variant):
 
 def test_the_first_try_is_not_yet():
     task = Lesson("02", Progress(None)).exercise("three-machines")
-    verdict = task.check({"web": 1024, "database": 1024, "backup": 1024})
+    kept = task.values["database"]
+    verdict = task.check({"web": kept, "database": kept, "backup": kept})
     assert not verdict.done
     assert "web got 33%" in verdict.said
+    by_percent = {"web": task.values["web"], "backup": task.values["backup"]}
+    percent = task.check({**by_percent, "database": 100 - sum(by_percent.values())})
+    assert not percent.done and f"keeps its {kept} shares" in percent.said
     assert not task.check({"web": 1024}).done
     assert not task.check({"web": 1.5, "database": 1024, "backup": 1024}).done
 
