@@ -7,11 +7,13 @@ must not be let on; among the others the one whose present slice is due first ge
 
 That is EEVDF, "earliest eligible virtual deadline first" (I. Stoica and H. Abdel-Wahab, Old Dominion
 University, technical report 95-22, 1995), which Linux's fair scheduler follows since 6.6. With vCPUs
-that stay runnable it keeps each of them within one slice of its exact part, at every moment.
+that stay runnable it keeps each of them within one slice of its exact part, at every moment. Where
+some come and go it can be more: who leaves takes along what it owes or is owed, and the others make up for it.
 
-Departures from Linux: a slice ends exactly when it is used up, not at the next tick of a clock that
-runs by itself; a vCPU that goes to sleep leaves the queue at once (Linux may keep one that owes time
-in the queue until it owes nothing, DELAY_DEQUEUE); nothing but vCPUs runs on a CPU.
+Departures from Linux: a slice ends exactly when it is used up, not at the next tick of a clock that runs by
+itself; and that is also when it is due, where Linux sets the deadline sooner (`labkit.model.rules` has the
+numbers); a vCPU that goes to sleep leaves the queue at once (Linux may keep one that owes time in the queue
+until it owes nothing, DELAY_DEQUEUE); nothing but vCPUs runs on a CPU.
 """
 
 from __future__ import annotations
@@ -83,6 +85,7 @@ class Cpu:
         "idle",
         "idled",
         "index",
+        "most_lag",
         "rules",
         "scheduler",
         "since",
@@ -101,6 +104,7 @@ class Cpu:
         self.env = env
         self.rules = rules
         self.slice = rules.slice(cpus)
+        self.most_lag = rules.most_lag(cpus)
         self.cost = rules.switch_cost
         self.scheduler = scheduler
         self.current: VCpu | None = None
@@ -155,8 +159,7 @@ class Cpu:
             current.deadline = -over if over < 0 else span - over % span
             current.vruntime = self.virtual = 0.0
             self.weight = current.weight
-        limit = self.rules.lag_limit * self.slice
-        lag = min(max(vcpu.lag, -limit), limit)
+        lag = min(max(vcpu.lag, -self.most_lag), self.most_lag)
         # The newcomer moves the average. It is put so far from it that its lag is `lag` after the move.
         total = self.weight + vcpu.weight
         vcpu.vruntime = self.virtual - lag * vcpu.inverse * total / self.weight

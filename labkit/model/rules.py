@@ -32,7 +32,8 @@ class Rules:
         Seconds that a CPU loses each time it changes the vCPU it runs.
     lag_limit : float
         Wake-up placement: the most that a vCPU is owed, or owes, when it comes back from a sleep,
-        in slices. It keeps a sleeper from hoarding credit.
+        in slices before they are rounded up to ticks; but never less than a tick. It keeps a sleeper
+        from hoarding credit.
     run_to_parity : bool
         Whether a woken vCPU has to wait while the running one has not yet had its fair part.
     balance_interval : tuple of float
@@ -58,20 +59,32 @@ class Rules:
         Linux lengthens the base slice with the logarithm of the number of CPUs, counted up to 8,
         and looks whether it is over at each tick; so it lasts a whole number of ticks.
         """
-        scaled = self.base_slice * (1 + int(math.log2(min(cpus, 8))))
-        return math.ceil(scaled / self.tick - 1e-9) * self.tick
+        return math.ceil(self._asked(cpus) / self.tick - 1e-9) * self.tick
+
+    def most_lag(self, cpus: int) -> float:
+        """The most CPU seconds that a vCPU is owed, or owes, when it comes back, on a host of `cpus` CPUs."""
+        return max(self.lag_limit * self._asked(cpus), self.tick)
+
+    def _asked(self, cpus: int) -> float:
+        """The slice that the scheduler has in mind, before it waits for a tick to see that it is over."""
+        return self.base_slice * (1 + int(math.log2(min(cpus, 8))))
 
 
-# Where Linux's numbers come from (kernel 6.6 and later, files under kernel/sched/):
+# Which Linux: 6.6 and later, whose fair scheduler is EEVDF. Older kernels, among them Debian 12's own (6.1), have
+# CFS, which is another set of rules; a live host that runs one shares by the same weights, in other slices.
+#
+# Where the numbers come from (files under kernel/sched/):
 # - base_slice: fair.c, sysctl_sched_base_slice, "0.70 msec * (1 + ilog(ncpus))", ncpus counted up to 8
-#   (get_update_sysctl_factor). Older 6.x kernels have 0.75 ms. CFS, before 6.6, had the same number as its
-#   sysctl_sched_min_granularity, and made slices longer when few vCPUs waited.
-# - tick: CONFIG_HZ=250, as in Debian 12's kernel. Without HRTICK (off there) a slice is seen to be over only at a
-#   tick, so 0.7 ms to 2.8 ms all last 4 ms. Kernels with CONFIG_HZ=1000 switch more often.
+#   (get_update_sysctl_factor). The first kernels with EEVDF have 0.75 ms.
+# - tick: CONFIG_HZ=250, the default of kernel/Kconfig.hz. Without HRTICK (off by default) a slice is seen to be over
+#   only at a tick, so 0.7 ms to 2.8 ms all last 4 ms. Kernels with CONFIG_HZ=1000 switch more often. A departure:
+#   Linux still sets deadlines 0.7 ms to 2.8 ms ahead, the model the 4 ms that the slice lasts. So where weights
+#   differ, those who are due may come in another order; what each gets in the end is the same.
 # - switch_cost: a round figure, not Linux's own. Direct costs of a few microseconds are usual; Li, Ding and Shen,
 #   "Quantifying the cost of context switch" (ExpCS 2007), show how far caches can push it up. That part is left out.
-# - lag_limit: fair.c, entity_lag: "max_t(u64, 2*se->slice, TICK_NSEC)".
-# - run_to_parity: features.h, RUN_TO_PARITY, on.
+# - lag_limit: fair.c, update_entity_lag: "max_t(u64, 2*se->slice, TICK_NSEC)", with the slice of 0.7 ms to 2.8 ms:
+#   4 ms to 5.6 ms. Later kernels take the longest slice in the queue and a tick instead, 4.7 ms to 6.8 ms.
+# - run_to_parity: features.h, RUN_TO_PARITY, on. Later kernels protect the one that runs for a slice at most.
 # - balance_interval: topology.c, sd_init: min_interval = sd_weight (1 ms a CPU), max_interval = twice that,
 #   busy_factor = 16. Linux moves between the two as it finds balance or not; the model draws from its seed.
 # - imbalance: topology.c, sd_init: imbalance_pct = 117.

@@ -6,8 +6,10 @@ elsewhere. And now and then the warden walks along the row and moves people from
 
 So what is fair is each queue, and the row only as far as the warden gets it: three equal vCPUs that spin on two
 CPUs cannot stand in two equal queues. At any moment one of them has a CPU to itself and two have half of one,
-and who is which changes only when the warden comes by. That is so in Linux too (kernel/sched/fair.c,
-`sched_balance_rq`, once `load_balance`). Where the model departs from it:
+and who is which changes only when the warden comes by. Over many walks turns even out among equals (looked at on
+up to 8 CPUs), since among queues of one length each CPU takes from the next in the row after itself. That is so in
+Linux too (kernel/sched/fair.c, `sched_balance_rq`, once `load_balance`), where each CPU balances for itself and
+looks at the others from itself onwards. Where the model departs from it:
 
 - An idle CPU takes a waiting vCPU at once in every case. Linux does when the CPU has just become idle
   (`sched_balance_newidle`); a vCPU that starts to wait later may wait until the idle CPU's next tick or two.
@@ -170,7 +172,7 @@ class Scheduler:
         return False
 
     def _longest_first(self, cpu: Cpu) -> list[Cpu]:
-        # Among equals the next in the row: did all turn to the same one, those beyond it would never have their turn.
+        # Among equals the next in the row: if all turned to the same one, those beyond it would never have their turn.
         count = len(self.cpus)
         others = [other for other in self.cpus if other.waiting and other is not cpu]
         return sorted(others, key=lambda other: (-other.weight, (other.index - cpu.index) % count))
@@ -192,8 +194,7 @@ class Scheduler:
         it counts for half as much as before (`shr_bound` in Linux's `detach_tasks`). So an odd one out goes round.
         """
         self._walking = False
-        start = self._random.randrange(len(self.cpus))
-        for cpu in self.cpus[start:] + self.cpus[:start]:
+        for cpu in self.cpus:
             source = next((other for other in self._longest_first(cpu) if any(_movable(other, cpu))), None)
             if source is None or source.weight <= self.rules.imbalance * cpu.weight:
                 self._failed[cpu.index] = 0

@@ -44,6 +44,11 @@ def furnish(cpus: int, specs: list[Spec], seed: int = 0) -> SimulatedHost:
     return host
 
 
+def spinning_bound(vcpus: int, seconds: float, lags: int = 1) -> float:
+    """Seconds by which spinning vCPUs of one queue may be off; derived in test_fairness."""
+    return lags * vcpus * SLICE + SWITCH * (seconds / SLICE + 1) + 1e-9
+
+
 def ran(seen: Observation) -> dict[str, float]:
     """CPU seconds by machine, from the time line alone."""
     total: dict[str, float] = defaultdict(float)

@@ -1,4 +1,4 @@
-"""Who gets how much, against an oracle that shares nothing with the model.
+"""Who gets how much of one CPU, against an oracle that shares nothing with the model.
 
 The bounds, with s the slice (4 ms), k the switch cost (4 µs), P the period of loads with a duty (100 ms), T the
 time observed. They were derived before the tests were first run.
@@ -19,8 +19,11 @@ the sense of Parekh and Gallager (IEEE/ACM Transactions on Networking, 1993). In
    a full pile (2·P) to an empty desk it got 2·P more than came, more than those bursts and a portion.
    So again x·T - 2·P.
  - from above: where the CPU is short, what the others are sure of is gone: x·T + (n-1)·2·P; else d·T + P.
-Slices instead of fluid: each of n vCPUs is at most 2 slices (the limit of lag) away from it, and CPU time goes to
-switches: at most one a slice and two for each portion.
+Slices instead of fluid: 2 slices are allowed for each of n vCPUs, so a lag of 2·n slices for any of them. That is not
+proved: theorem 1 speaks of vCPUs that stay, or leave when nothing is owed. One that sleeps takes its lag along, the
+others make up for it, and the limit of lag binds it only when it comes back, not while it is in a queue (2.6 slices
+were seen there with a limit of 2). So the lags themselves are held against 2·n, event by event, in a test of its own.
+And CPU time goes to switches: at most one a slice and two for each portion.
 """
 
 from fractions import Fraction
@@ -32,12 +35,8 @@ from hypothesis import strategies as st
 from labkit.host import CpuLoad
 from labkit.model import simulated
 
-from .hosts import PERIOD, SLICE, SWITCH, Spec, duties, furnish, shares
+from .hosts import PERIOD, SLICE, SWITCH, Spec, duties, furnish, shares, spinning_bound
 from .oracle import fair
-
-
-def spinning_bound(vcpus: int, seconds: float, lags: int = 1) -> float:
-    return lags * vcpus * SLICE + SWITCH * (seconds / SLICE + 1) + 1e-9
 
 
 @given(
@@ -81,6 +80,19 @@ def test_duties_and_spinners_share_max_min(machines, seed):
         assert seen.value(f"m{number}", "cpu") * seconds == pytest.approx(float(part) * seconds, abs=bound)
 
 
+@given(machines=st.lists(st.tuples(shares, duties), min_size=2, max_size=5), seed=st.integers(0, 3))
+@settings(max_examples=30, deadline=None)
+def test_no_lag_grows_beyond_what_the_bound_allows(machines, seed):
+    host = furnish(1, [Spec(1, weight, (0,), duty) for weight, duty in machines], seed)
+    host.observe(0.001)
+    (cpu,) = host.scheduler.cpus
+    for _ in range(1500):
+        host.env.step()
+        cpu.charge()
+        for vcpu in [entry[2] for entry in cpu.waiting] + [cpu.current] * (cpu.current is not None):
+            assert abs(cpu.virtual - vcpu.vruntime) * vcpu.weight <= 2 * len(machines) * SLICE + 1e-9
+
+
 @pytest.mark.parametrize("duty", [0.05, 0.3, 0.5, 0.95])
 def test_a_duty_alone_gets_what_it_asks(duty):
     # Nobody is in the way: a portion comes every period, so at most one more or less than seconds / PERIOD of them.
@@ -122,7 +134,7 @@ def test_new_shares_take_effect_at_once(first, second, third):
         assert seen.value(name, "cpu") == pytest.approx(float(part), abs=spinning_bound(vcpus, 1.0, lags=2))
 
 
-def test_a_sleeper_hoards_no_credit():
+def test_a_newcomer_brings_no_credit():
     host = simulated(1)
     host.create("awake").run(CpuLoad())
     late = host.create("late")
@@ -146,28 +158,3 @@ def test_more_vcpus_are_not_more_shares(weights, greedy, duty):
     bound = greedy * (2 * PERIOD + 2 * (greedy + 1) * SLICE) + lost
     assert seen.value("m1", "cpu") * seconds == pytest.approx(float(parts[0]) * seconds, abs=bound)
     assert seen.value("m2", "cpu") * seconds == pytest.approx(float(parts[1]) * seconds, abs=bound)
-
-
-def test_queues_are_fair_and_the_row_of_them_is_not():
-    """A known departure from what is fair on the whole, which Linux shares: three equal vCPUs on two CPUs.
-
-    Fair would be 2/3 of a CPU each. But a vCPU stands in one queue, so one of the three has a CPU for itself, until
-    the queues are balanced; and balancing, after at least 2 x 16 ms, lets another have it. So in a short while one gets
-    all and the others half; over a long while nobody is sure of more than half, though turns even out.
-    """
-    host = furnish(2, [Spec(1, 1024, (0, 1), 1.0)] * 3)
-    before = host.observe(0.03)
-    got = sorted(before.value(f"m{number}", "cpu") for number in (1, 2, 3))
-    assert got[2] == pytest.approx(1, abs=SWITCH / 0.03 + 1e-9)
-    assert got[:2] == pytest.approx([0.5, 0.5], abs=spinning_bound(1, 0.03) / 0.03)
-    seconds = 20.0
-    after = host.observe(seconds)
-    values = [after.value(f"m{number}", "cpu") for number in (1, 2, 3)]
-    # No CPU is ever idle; switches are at most one a slice, and one for each of the moves, on each of the CPUs.
-    lost = 2 * SWITCH * (1 / SLICE + 2 / 0.032)
-    assert 2 - lost <= sum(values) <= 2
-    # Each is beside at most one equal at any moment, so it has half at least, but for its lag at both ends.
-    assert all(value >= 0.5 - lost - 2 * SLICE / seconds for value in values)
-    # And each had a CPU for itself at times: it went on for longer than any vCPU that shares could.
-    for number in (1, 2, 3):
-        assert max(event.seconds for event in after.events if event.machine == f"m{number}") > 3 * SLICE

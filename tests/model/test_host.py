@@ -231,6 +231,8 @@ def test_rules_are_frozen_and_linux_stretches_its_slice():
     with pytest.raises(dataclasses.FrozenInstanceError):
         LINUX.tick = 1.0
     assert [LINUX.slice(cpus) for cpus in (1, 2, 8, 64)] == pytest.approx([0.004] * 4)
+    # max(2 x slice, tick), with 0.7 ms, 1.4 ms, 2.1 ms and 2.8 ms of slice
+    assert [LINUX.most_lag(cpus) for cpus in (1, 2, 4, 8, 64)] == pytest.approx([0.004, 0.004, 0.0042, 0.0056, 0.0056])
     finer = dataclasses.replace(LINUX, tick=0.001)  # a kernel with CONFIG_HZ=1000
     assert [finer.slice(cpus) for cpus in (1, 2, 4, 8, 64)] == pytest.approx([0.001, 0.002, 0.003, 0.003, 0.003])
 
