@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -70,20 +71,21 @@ def in_own_group():
 
 
 @pytest.fixture(scope="module")
-def learners_home(tmp_path_factory, repository):
+def learners_home(repository):
     """A copy of labkit that the user `nobody` may read, with a cache of its own."""
     if os.geteuid() != 0 or shutil.which("setpriv") is None:
         pytest.skip("only root can become another user here")
-    home = tmp_path_factory.mktemp("learner")
-    for folder in (home, *home.parents[:2]):
-        folder.chmod(0o755)
+    # Not below pytest's own folder, which nobody but its owner may enter.
+    home = Path(tempfile.mkdtemp(prefix="labkit-learner-"))
+    home.chmod(0o755)
     shutil.copytree(repository / "labkit", home / "labkit", ignore=shutil.ignore_patterns("node_modules"))
     shutil.copytree(repository / "images", home / "images")
     shutil.copytree(cache_root() / "image", home / "cache" / "image", symlinks=True)
     for path in (home, *home.rglob("*")):
         if not path.is_symlink():
             shutil.chown(path, "nobody", "nogroup")
-    return home
+    yield home
+    shutil.rmtree(home)
 
 
 def run_as_nobody(home: Path, before: list[str]) -> dict:
