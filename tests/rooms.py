@@ -176,8 +176,11 @@ def main() -> int:
             print(f"course: there is no lesson {lesson!r:.20}; there are: {known}.", file=sys.stderr)
             return 2
     from labkit.commands.lab import keep_to_our_places
+    from labkit.live.places import cache_root
 
     keep_to_our_places()
+    for name, folder in (("XDG_CONFIG_HOME", "config"), ("npm_config_cache", "npm")):
+        os.environ.setdefault(name, str(cache_root() / folder))
     started = time.monotonic()
     rooms = walk(lesson)
     print(f"\n{table(rooms)}\n\n{closing(rooms, time.monotonic() - started)}", flush=True)

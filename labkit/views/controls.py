@@ -14,6 +14,7 @@ from labkit.experiments.settings import SettingError, describe, validate
 __all__ = ["Controls", "steps"]
 
 _WIDE = 1000  # from this ratio of largest to smallest on, a slider goes in proportions and not in steps of one
+_SHOWN = {"cpus": (1, 8), "shares": (64, 4096)}  # what a slider reaches on screen; a start outside widens it
 _STYLE = {"description_width": "108px"}
 
 
@@ -47,7 +48,10 @@ def _slider(label: str, value: Any, entry: dict[str, Any]) -> widgets.Widget:
     whole = entry["type"] == "integer" or entry.get("item") == "integer"
     if entry["type"] == "choice":
         return widgets.Dropdown(options=entry["choices"], value=value, **shared)
-    if whole and largest >= _WIDE * max(1, smallest):
+    wide = largest >= _WIDE * max(1, smallest)
+    smallest, largest = max(smallest, entry["shown"][0]), min(largest, entry["shown"][1])
+    smallest, largest = min(smallest, value), max(largest, value)
+    if whole and wide:
         options = [(f"{number:,}".replace(",", " "), number) for number in steps(smallest, largest, value)]
         return widgets.SelectionSlider(options=options, value=value, **shared)
     if whole:
@@ -83,11 +87,12 @@ class Controls:
         changed: Callable[[Any], None],
         refused: Callable[[SettingError], None],
     ) -> None:
-        self._settings = settings
+        self._settings, self._quiet = settings, False
         self._changed, self._refused = changed, refused
         self.by_setting: dict[str, list[widgets.Widget]] = {}
         for name, entry in describe(experiment.Settings).items():
             value = getattr(settings, name)
+            entry["shown"] = _SHOWN.get(name, (entry.get("min"), entry.get("max")))
             if entry["type"] == "list":
                 sliders = [
                     _slider(f"{name} of m{number}", item, entry | {"type": entry["item"]})
@@ -124,7 +129,22 @@ class Controls:
             for slider in sliders:
                 slider.disabled = names is not None and name not in names
 
+    def reset(self) -> None:
+        """Put every slider that can be moved back to where it was at first; told as one change."""
+        self._quiet = True
+        try:
+            for name, sliders in self.by_setting.items():
+                first = getattr(self._settings, name)
+                for slider, value in zip(sliders, first if isinstance(first, tuple) else (first,), strict=True):
+                    if not slider.disabled:
+                        slider.value = value
+        finally:
+            self._quiet = False
+        self._moved(None)
+
     def _moved(self, _change: object) -> None:
+        if self._quiet:
+            return
         try:
             settings = self.values()
         except SettingError as error:

@@ -98,6 +98,14 @@ def _column(rows: list[dict[str, Any]], column: str, machines: Mapping[str, int]
     return [by_machine.get(machine) for machine in machines]
 
 
+def _top(entry: Mapping[str, Any], vcpus: int) -> float | None:
+    """Where the axis ends, whatever is measured: no machine gets more than its vCPUs; None where nothing is known."""
+    if entry["unit"] not in _WHOLE:
+        return None
+    possible = 1.0 if entry["unit"] == "1" else float(vcpus)
+    return 1.05 * max([possible, *(value for name in ("theory", "simulated") for value in entry[name] if value)])
+
+
 def build(
     outcome: Outcome,
     serial: int,
@@ -138,6 +146,7 @@ def build(
         entry: dict[str, Any] = {"name": name, "unit": words.unit, "heading": words.heading}
         entry["whole"] = _WHOLE.get(words.unit, 0.0)
         entry |= {column: _column(those, column, machines) for column in COLUMNS}
+        entry["top"] = _top(entry, getattr(outcome.settings, "vcpus", 1))
         quantities.append(entry | {"curves": lines.get(name, [])})
     time_line = time_line or outcome.simulated
     where = [text.simulated_line(outcome.simulated)] if outcome.simulated else []

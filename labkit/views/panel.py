@@ -22,6 +22,7 @@ from labkit.views.asked import Openers, experiment_of, settings_of
 from labkit.views.controls import Controls
 from labkit.views.hostview import HostView
 from labkit.views.latest import Latest
+from labkit.views.said import Said
 from labkit.views.session import Audience, Session, stop_running
 
 __all__ = ["Panel"]
@@ -77,13 +78,17 @@ class Panel(widgets.VBox):
             layout=widgets.Layout(width="auto"),
         )
         self.stop_button = widgets.Button(description="Stop", icon="stop", tooltip="Switch the live guests off")
+        self.stop_button.add_class("labkit-stop")
         self.stop_button.layout.display = "none"
         self.progress = widgets.HTML()
-        self.alert = widgets.HTML()
+        self.reset_button = widgets.Button(description="Reset", icon="undo", tooltip="Put the sliders back")
+        self.said = Said(unseen=True)
+        self.alert = Said(role="alert")
         self.asked = widgets.HTML()
         self.switch.observe(self._switched, names="value")
         self.stop_button.on_click(lambda _button: self.stop())
-        top = widgets.Box([self.switch, self.stop_button, self.progress])
+        self.reset_button.on_click(lambda _button: self.controls.reset())
+        top = widgets.Box([self.switch, self.stop_button, self.reset_button, self.progress, self.said])
         top.add_class("labkit-switch")
         super().__init__([top, self.alert, self.controls.box, self.view, self.asked])
         self.add_class("labkit-panel")
@@ -136,11 +141,11 @@ class Panel(widgets.VBox):
         message = getattr(error, "message", str(error))
         remedy = getattr(error, "remedy", "")
         said = f"<strong>{html.escape(message)}</strong> {html.escape(remedy)}".strip()
-        self.alert.value = f'<div class="labkit-alert" role="alert">{said}</div>'
+        self.alert.value = f'<div class="labkit-alert">{said}</div>'
 
     def _tell_progress(self, words: str, done: float) -> None:
         bar = f'<progress value="{done:.2f}" max="1" aria-label="Live host"></progress>' if done < 1 else ""
-        self.progress.value = f'<div class="labkit-progress" role="status">{bar}<span>{html.escape(words)}</span></div>'
+        self.progress.value = f'<div class="labkit-progress">{bar}<span>{html.escape(words)}</span></div>'
 
     def _tell_journal(self, commands: list[str]) -> None:
         lines = html.escape("\n".join(commands))
@@ -170,6 +175,7 @@ class Panel(widgets.VBox):
         self.stop_button.layout.display = ""
         self.controls.only(getattr(self.experiment, "ADJUSTS", self._lists()))
         self._tell_progress("starting", 0.0)
+        self.said.value = "Starting the live host."
         audience = Audience(self._booting, self._streamed, self._tell_journal, self._ended)
         self._session = Session(self.experiment, self.settings, self._openers, audience)
         self._session.start()
@@ -193,6 +199,7 @@ class Panel(widgets.VBox):
         if not session.stopping:
             self.switch.disabled = self.stop_button.disabled = True  # until the guests are gone
             self._tell_progress("switching the guests off …", 0.0)
+            self.said.value = "Switching the guests off."
         session.stop(wait)
 
     def close(self) -> None:
@@ -208,6 +215,8 @@ class Panel(widgets.VBox):
     def _streamed(self, outcome: Outcome, curves: list[frames.Curve], span: tuple[float, float]) -> None:
         self._show(outcome, curves=curves, span=(span[0], max(span[1], 6.0)))
         accelerator = outcome.live.provenance.accelerator if outcome.live else ""
+        if self._session is not None and not self._session.stopping:
+            self.said.value = "The guests are up; measuring."
         self._tell_progress(f"live{' on ' + accelerator if accelerator else ''}, {span[1]:.0f} s", 1.0)
 
     def _ended(self, problem: HostError | None) -> None:
@@ -218,9 +227,11 @@ class Panel(widgets.VBox):
         measured = problem is None and self.outcome.live is not None
         self.switch.value = _SIMULATED
         if measured:
-            self._tell_progress("The guests are off; this is what they got. Move a slider to simulate again.", 1.0)
+            self.said.value = "The guests are off; this is what they got. Move a slider to simulate again."
+            self._tell_progress(self.said.value, 1.0)
             return
         self.progress.value = ""
+        self.said.value = "" if problem else "The guests are off."
         self._simulate(self.settings)
         if problem is not None:
             self._tell_error(problem)

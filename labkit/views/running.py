@@ -97,37 +97,48 @@ class _Teller:
 
     def __init__(self) -> None:
         self._line: Any = None
+        self._said: Any = None
 
     def __call__(self, words: str, done: float) -> None:
         """Show what is being done, and how much of it is done."""
         if self._line is None:
-            self._line = _progress_line()
+            self._line, self._said = _progress_line() or (False, None)
         if self._line:
+            aloud = "Measuring." if words.startswith("measuring") else "Starting the live host."
+            if self._said.value != aloud:
+                self._said.value = aloud
             self._line.value = (
-                f'<div class="labkit-progress" role="status"><progress value="{done:.2f}" max="1" '
+                f'<div class="labkit-progress"><progress value="{done:.2f}" max="1" '
                 f'aria-label="Live host"></progress> {html.escape(words)} …</div>'
             )
 
     def done(self) -> None:
-        """Take the line away."""
+        """Take the line away, so that nothing of it is saved with the notebook."""
         if self._line:
+            from IPython.display import update_display
+
+            self._said.value = "The live run has ended."
+            update_display({"text/plain": ""}, raw=True, display_id=self._said.model_id)
             self._line.value = ""
 
 
 def _progress_line() -> Any:
-    """A line in the cell's output; False where there is no notebook."""
+    """A line in the cell's output, and what it says aloud; None where there is no notebook."""
     from IPython import get_ipython
 
     shell = get_ipython()
     if shell is None or not hasattr(shell, "kernel"):
-        return False
+        return None
     import ipywidgets
     from IPython.display import display
 
-    line = ipywidgets.HTML()
+    from labkit.views.said import Said
+
+    line, said = ipywidgets.HTML(), Said(unseen=True)
+    bundle = ipywidgets.VBox([line, said])._repr_mimebundle_() or {}
     # What stays on a static page, where there are no widgets.
-    display({**(line._repr_mimebundle_() or {}), "text/plain": "Run on the live host."}, raw=True)
-    return line
+    display({**bundle, "text/plain": "Run on the live host."}, raw=True, display_id=said.model_id)
+    return line, said
 
 
 def run(

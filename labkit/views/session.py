@@ -148,7 +148,12 @@ class Session:
                 levels = {(r["machine"], r["quantity"]): r["theory"] for r in outcome.rows if r["theory"] is not None}
                 theory.level(levels, live.now - seen.seconds, live.now)
                 curves = [*theory.curves, *simulated.curves, *live.curves]
-                self.audience.step(outcome, curves, (max(0.0, live.now - KEPT), live.now))
+                self.audience.step(outcome, curves, (window(live.now), live.now))
+
+
+def window(now: float) -> float:
+    """Where the curves begin: at 0 for the first minute; after that they slide, and show the last half of one."""
+    return 0.0 if now <= KEPT else now - KEPT / 2
 
 
 def stop_running(wait: float = 30.0) -> None:

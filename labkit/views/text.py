@@ -18,6 +18,7 @@ __all__ = ["DISTURBED", "by_quantity", "disturbed_line", "error", "live_line", "
 DISTURBED = 0.03
 """Above this fraction of a CPU used by others, a live measurement is marked as disturbed."""
 
+_ALL = 4  # up to so many machines, the sentence that is read aloud names each
 _HEAD = ("machine", "theory", "simulated", "live", "live − simulated")
 
 
@@ -79,23 +80,28 @@ def _furthest(rows: list[dict[str, Any]], bounds: dict[str, float]) -> str:
 
 
 def reading(outcome: Outcome) -> str:
-    """One sentence that reads the first quantity aloud: who gets most, and how far live is from simulated."""
+    """One sentence that reads the first quantity aloud, and names the column that it reads: live where there is one.
+
+    Up to four machines are all named with their numbers; of more, those that have the most and the least.
+    """
     groups = by_quantity(outcome.rows)
     if not groups:
         return "Nothing was run."
     name, rows = next(iter(groups.items()))
-    column = "simulated" if outcome.simulated else "live"
+    column = "live" if outcome.live else "simulated"
     words = quantity(outcome.experiment, name)
-    ranked = sorted(rows, key=lambda row: row[column])
-    least, most = ranked[0], ranked[-1]
     unit = "" if words.unit == "1" else f" {words.unit}"
-    if most[column] - least[column] < 0.0005:
-        said = f"{words.label}: all machines get the same, {most[column]:.3f}{unit}"
+    found = [(row[column], row["machine"]) for row in rows if row[column] is not None]
+    (least, _), (most, highest) = min(found), max(found)
+    if len(found) > 1 and most - least < 0.0005:
+        said = f"all machines get the same, {number(most)}{unit}"
+    elif len(found) <= _ALL:
+        said = ", ".join(f"{machine} {number(value)}" for value, machine in found) + unit
     else:
-        said = f"{words.label}: {most['machine']} has the most, {most[column]:.3f}{unit}"
-        if least[column] > 0.0005:
-            said += f", {most[column] / least[column]:.2f} times as much as {least['machine']}"
-    return said + _furthest(rows, outcome.experiment.bounds(outcome.settings)) + "."
+        lowest = min(found)[1]
+        said = f"{highest} has the most, {number(most)}{unit}, and {lowest} the least, {number(least)}{unit}"
+    furthest = _furthest(rows, outcome.experiment.bounds(outcome.settings))
+    return f"{column.capitalize()}: {said}{furthest}."
 
 
 def table(outcome: Outcome) -> str:

@@ -71,6 +71,9 @@ def test_a_slider_moved_by_keyboard_redraws(opened):
     assert handle.get_attribute("aria-valuetext") == "384"
     row = page.locator(".lk-card").first.get_by_role("row", name=re.compile("m1"))
     assert f"{bar(page, 'm1', 'simulated'):.3f}" in row.inner_text()
+    for readout in page.locator(".labkit-panel .widget-readout").all():
+        assert not readout.evaluate("(readout) => readout.isContentEditable || readout.tabIndex >= 0")
+        assert readout.get_attribute("aria-hidden") == "true"
 
 
 def test_the_time_line_by_keyboard(opened):
@@ -83,6 +86,8 @@ def test_the_time_line_by_keyboard(opened):
     assert "30 to 90" in window.inner_text()
     page.keyboard.press("ArrowRight")
     assert "45 to 105" in window.inner_text()
+    assert page.locator(".lk-moved").text_content() == "45 to 105 ms"
+    assert page.locator(".lk-turns tbody tr").count() == 3
     page.keyboard.press("0")
     assert "0 to 120" in window.inner_text()
     page.get_by_role("button", name="Zoom out").click()
@@ -106,10 +111,12 @@ def test_live_streams_follows_and_stops(opened):
     page.wait_for_function(
         "() => document.querySelector('.lk-bar[data-machine=m1][data-column=live]').dataset.value > 0.19"
     )
+    assert page.get_by_role("slider", name="cpus").get_attribute("aria-disabled") == "true"
     watched.keep("panel-live", ".labkit-panel")
     page.get_by_role("button", name="Stop").click()
     page.wait_for_selector("text=The guests are off")
     assert page.get_by_role("button", name="Simulated").get_attribute("aria-pressed") == "true"
+    page.wait_for_function("() => document.activeElement.textContent.trim() === 'Simulated'", timeout=5000)
 
 
 def test_where_live_is_impossible_it_says_why(opened):

@@ -2,6 +2,7 @@ from array import array
 
 from labkit.experiments.outcome import compare
 from labkit.views.frame import build
+from labkit.views.session import window
 from labkit.views.tape import KEPT, Tape
 
 from .fakes import FakeHost
@@ -25,6 +26,15 @@ def test_bars_and_curves_carry_what_was_observed(both):
         values = data[curve["v"] : curve["v"] + curve["n"]]
         expected = cpu[curve["column"]][curve["machine"]]
         assert all(abs(value - expected) < 1e-6 for value in values)
+
+
+def test_an_axis_ends_at_what_is_possible(experiment):
+    outcome = compare(experiment, experiment.Settings(), live=lambda: FakeHost(kind="live", offset=5.0))
+    assert [entry["top"] for entry in build(outcome, 1)["quantities"]] == [1.05, 1.05]
+
+
+def test_the_curves_slide_after_a_minute():
+    assert [window(now) for now in (1.0, 60.0, 61.0, 90.0)] == [0.0, 0.0, 31.0, 60.0]
 
 
 def test_the_time_line_is_what_ran(simulated):

@@ -51,7 +51,7 @@ def test_controls_come_from_the_settings():
     controls = Panel("cpu-shares", shares=(7, 100, 100, 3)).controls.by_setting
     assert [slider.value for slider in controls["shares"]] == [7, 100, 100, 3]
     assert [slider.description for slider in controls["shares"]][0] == "shares of m1"
-    assert (controls["cpus"][0].min, controls["cpus"][0].max) == (1, 64)
+    assert (controls["cpus"][0].min, controls["cpus"][0].max) == (1, 8)
     for sliders in controls.values():
         for slider in sliders:
             assert slider.description and slider.tooltip
@@ -74,6 +74,23 @@ def test_a_slider_redraws_at_once():
     assert panel.settings.shares == (1024, 512, 1024)
 
 
+def test_sliders_are_short_on_screen_but_take_any_start():
+    controls = Panel("cpu-shares", cpus=16, shares=(8, 100, 8192)).controls.by_setting
+    assert (controls["cpus"][0].max, controls["cpus"][0].value) == (16, 16)
+    assert [slider.options[0][1] for slider in controls["shares"]] == [8, 64, 64]
+    assert [slider.options[-1][1] for slider in controls["shares"]] == [4096, 4096, 8192]
+
+
+def test_reset_puts_every_slider_back_as_one_change():
+    panel = Panel("cpu-shares")
+    panel.controls.by_setting["shares"][0].value = 1024
+    panel.controls.by_setting["cpus"][0].value = 2
+    serial = panel.view.frame["serial"]
+    panel.reset_button.click()
+    assert panel.view.frame["serial"] == serial + 1
+    assert panel.settings == panel.experiment.Settings()
+
+
 def test_a_wrong_setting_is_refused_when_the_panel_is_made():
     with pytest.raises(ValueError, match="there is no setting 'share'"):
         Panel("cpu-shares", share=3)
@@ -89,9 +106,11 @@ def test_live_streams_beside_the_simulated_curve_and_stops(open_live, hosts):
     assert panel.controls.by_setting["cpus"][0].disabled
     assert not panel.controls.by_setting["shares"][0].disabled
     assert "virsh start m1" in panel.asked.value
+    assert panel.said.value == "The guests are up; measuring."
     panel.stop_button.click()
     until(lambda: panel.switch.value == "Simulated")
     assert hosts[0].closed.is_set()
+    assert panel.said.value.startswith("The guests are off")
     assert panel.stop_button.layout.display == "none"
     assert not panel.controls.by_setting["cpus"][0].disabled
     assert panel.outcome.live is not None  # what they got stays in the picture
@@ -120,7 +139,7 @@ def test_where_live_is_impossible_it_says_why_and_goes_on():
     panel = Panel("cpu-shares", open_live=impossible)
     panel.switch.value = "Live"
     until(lambda: panel.alert.value)
-    assert 'role="alert"' in panel.alert.value
+    assert panel.alert.role == "alert"
     assert "There is no &lt;libvirt&gt; here." in panel.alert.value
     assert "Run ./course open." in panel.alert.value
     until(lambda: panel.switch.value == "Simulated")

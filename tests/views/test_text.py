@@ -2,6 +2,7 @@ import dataclasses
 
 from labkit.experiments.outcome import compare
 from labkit.views import table
+from labkit.views.text import reading
 
 from .fakes import FakeHost
 
@@ -21,8 +22,7 @@ m1           0.857      0.857      0.847            −0.010
 m2           0.714      0.714      0.714            +0.000
 m3           0.429      0.429      0.429            +0.000
 
-CPU time used: m3 has the most, 0.571 CPU, 4.00 times as much as m1; live and simulated are at most 0.010 apart \
-(on m1), within the bound of 0.03.
+Live: m1 0.153, m2 0.286, m3 0.571 CPU; live and simulated are at most 0.010 apart (on m1), within the bound of 0.03.
 simulated host, 1 CPU, 6 s of its own clock
 live host, 1 CPU, on TCG, shares by libvirt's cgroup"""
 
@@ -57,7 +57,18 @@ def test_beyond_the_bound_says_so(experiment):
 
 def test_equal_machines_read_as_equal(experiment):
     outcome = compare(experiment, experiment.Settings(shares=(100, 100)), simulated=FakeHost)
-    assert "all machines get the same, 0.500 CPU" in table(outcome)
+    assert "Simulated: all machines get the same, 0.500 CPU." in table(outcome)
+
+
+def test_the_sentence_names_the_column_and_every_machine(experiment, simulated):
+    assert reading(simulated) == "Simulated: m1 0.143, m2 0.286, m3 0.571 CPU."
+    live = compare(experiment, experiment.Settings(), live=lambda: FakeHost(kind="live"))
+    assert reading(live) == "Live: m1 0.143, m2 0.286, m3 0.571 CPU."
+
+
+def test_of_many_machines_the_sentence_names_two(experiment):
+    outcome = compare(experiment, experiment.Settings(shares=(100, 200, 300, 200, 200)), simulated=FakeHost)
+    assert reading(outcome) == "Simulated: m3 has the most, 0.300 CPU, and m1 the least, 0.100 CPU."
 
 
 def test_64_machines(experiment):

@@ -11,7 +11,8 @@ export function bars(frame, quantity, width, prefix, describedBy) {
   const right = many ? 34 : 42;
   const step = thick * shown.length + (many ? 5 : 9);
   const height = step * frame.machines.length + 22;
-  const most = Math.max(quantity.whole, ...shown.flatMap((column) => quantity[column].map((v) => v ?? 0)));
+  const longest = Math.max(quantity.whole, ...shown.flatMap((column) => quantity[column].map((v) => v ?? 0)));
+  const most = Math.min(longest, quantity.top ?? Infinity);
   const scale = (width - left - right) / (most || 1);
   const { found, places } = marks(0, most, Math.max(2, (width - left) / 80));
   const floor = height - 18;
@@ -34,8 +35,8 @@ export function bars(frame, quantity, width, prefix, describedBy) {
       const stroke = column === "simulated" ? ` style="stroke:${machine.colour}"` : "";
       parts.push(
         `<rect class="lk-bar lk-${column}" data-machine="${safe(machine.name)}" data-column="${column}" data-value="${value}"` +
-          ` x="${left}" y="${px(y + 0.5)}" width="${px(Math.max(0.5, value * scale))}" height="${thick - 2}" fill="${fill}"${stroke}/>`,
-        `<text x="${px(left + value * scale + 5)}" y="${px(y + thick - 2)}" class="lk-value">${value.toFixed(3)}</text>`,
+          ` x="${left}" y="${px(y + 0.5)}" width="${px(Math.max(0.5, Math.min(value, most) * scale))}" height="${thick - 2}" fill="${fill}"${stroke}/>`,
+        `<text x="${px(left + Math.min(value, most) * scale + 5)}" y="${px(y + thick - 2)}" class="lk-value">${value.toFixed(3)}</text>`,
       );
     });
   });

@@ -7,6 +7,7 @@ export function nameControls(root) {
   panel.dataset.lmSuppressShortcuts = "true"; // arrow keys move a slider here, not the notebook's cursor
   panel.querySelectorAll(".widget-slider, .widget-hslider").forEach(nameSlider);
   panel.querySelectorAll(".widget-toggle-buttons").forEach(nameSwitch);
+  panel.querySelectorAll(".labkit-switch").forEach(keepFocus);
 }
 
 function first(element) {
@@ -23,17 +24,45 @@ function nameSlider(slider) {
   const readout = slider.querySelector(".widget-readout");
   handle.setAttribute("aria-label", label);
   if (!readout) return;
-  if (readout.isContentEditable) {
-    readout.setAttribute("role", "textbox");
-    readout.setAttribute("aria-label", `${label}, value`);
-  }
+  // What is typed there moves the slider only sometimes, so it is for reading; the handle says the same value.
+  const close = () => {
+    if (readout.getAttribute("contenteditable") !== "false") readout.setAttribute("contenteditable", "false");
+  };
+  close();
+  new MutationObserver(close).observe(readout, { attributeFilter: ["contenteditable"] });
+  readout.setAttribute("aria-hidden", "true");
+  readout.removeAttribute("tabindex");
+  readout.removeAttribute("role");
   const tell = () => {
+    const disabled = String(slider.querySelector("[disabled]") !== null);
+    if (handle.getAttribute("aria-disabled") !== disabled) handle.setAttribute("aria-disabled", disabled);
     if (handle.getAttribute("aria-valuetext") !== readout.textContent)
       handle.setAttribute("aria-valuetext", readout.textContent);
   };
   tell();
   new MutationObserver(tell).observe(readout, { childList: true, characterData: true, subtree: true });
   new MutationObserver(tell).observe(handle, { attributeFilter: ["aria-valuetext"] });
+  new MutationObserver(tell).observe(slider, { attributeFilter: ["disabled"], subtree: true });
+}
+
+/** Stop goes away when the guests are off; whoever pressed it is then on the button Simulated, and not nowhere. */
+function keepFocus(top) {
+  if (!first(top)) return;
+  top.addEventListener(
+    "click",
+    (event) => {
+      const stop = event.target.closest?.(".labkit-stop");
+      if (!stop) return;
+      const waiting = setInterval(() => {
+        const simulated = top.querySelector(".widget-toggle-buttons button");
+        if (top.isConnected && (!simulated || simulated.disabled || stop.offsetParent)) return;
+        clearInterval(waiting);
+        const at = document.activeElement;
+        if (!at || at === stop || !at.matches("input, select, textarea, button, [role=slider]")) simulated?.focus();
+      }, 100);
+    },
+    true,
+  );
 }
 
 /** A switch is a group of buttons of which one is pressed. */

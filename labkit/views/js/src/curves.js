@@ -13,9 +13,9 @@ export function curves(frame, quantity, data, width, describedBy) {
   }));
   let most = quantity.whole;
   for (const { values } of lines) for (const value of values) if (value > most) most = value;
-  most = most || 1;
+  most = Math.min(most || 1, quantity.top ?? Infinity); // what cannot be is cut off at the edge
   const x = (time) => left + ((time - from) / (to - from || 1)) * (width - left - right);
-  const y = (value) => floor - (value / (most * 1.04)) * (floor - top);
+  const y = (value) => floor - (Math.min(value, most) / (most * 1.04)) * (floor - top);
 
   const up = marks(0, most, 4);
   const along = marks(from, to, Math.max(2, (width - left - right) / 70));

@@ -39,6 +39,26 @@ export class Span {
   }
 }
 
+/** The window in numbers: for each machine how many stretches it had, and how long they were. */
+export function turns(frame, data, span) {
+  const { at, n } = frame.gantt;
+  const found = frame.machines.map(() => []);
+  for (let index = 0; index < n; index += 1) {
+    const [start, length] = [data[at + 4 * index], data[at + 4 * index + 1]];
+    if (start + length > span.from && start < span.to) found[data[at + 4 * index + 3]].push(length);
+  }
+  const rows = found.map((lengths, machine) => {
+    const mean = lengths.length ? (lengths.reduce((sum, one) => sum + one, 0) / lengths.length).toFixed(1) : "–";
+    const longest = lengths.length ? Math.max(...lengths).toFixed(1) : "–";
+    return `<tr><th scope="row">${safe(frame.machines[machine].name)}</th><td>${lengths.length}</td><td>${mean}</td><td>${longest}</td></tr>`;
+  });
+  return (
+    "<table><caption>Stretches without a break, each of one turn or of several one after the other</caption>" +
+    '<thead><tr><th scope="col">machine</th><th scope="col">stretches</th><th scope="col">mean (ms)</th><th scope="col">longest (ms)</th></tr></thead>' +
+    `<tbody>${rows.join("")}</tbody></table>`
+  );
+}
+
 export function gantt(frame, data, span, width, prefix) {
   const { cpus, at, n } = frame.gantt;
   const lane = cpus > 8 ? 14 : 26;

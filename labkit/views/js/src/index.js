@@ -3,7 +3,7 @@ import { bars } from "./bars.js";
 import { nameControls } from "./controls.js";
 import { curves } from "./curves.js";
 import { patterns, safe } from "./drawing.js";
-import { gantt, Span } from "./gantt.js";
+import { gantt, Span, turns } from "./gantt.js";
 import { table } from "./table.js";
 
 const SPOKEN_EVERY = 6000; // ms between two announcements while live numbers stream in
@@ -30,9 +30,11 @@ const SKELETON = (id) => `
     <button type="button" data-do="later" aria-label="Later">▶</button>
     <button type="button" data-do="closer" aria-label="Zoom in">+</button>
     <button type="button" data-do="wider" aria-label="Zoom out">−</button>
-    <button type="button" data-do="whole" aria-label="Back to the start">Start</button>
+    <button type="button" data-do="whole" >Back to 0</button>
   </div>
-  <div class="lk-lanes" role="group" tabindex="0" aria-label="Time line of the CPUs. Left and right move it, plus and minus zoom, 0 goes back to the start."></div>
+  <div class="lk-lanes" role="group" tabindex="0" aria-label="Time line of the CPUs. Left and right move it, plus and minus zoom, 0 goes back to 0 ms."></div>
+  <details class="lk-turns"><summary>The time line in numbers</summary><div class="lk-turns-table"></div></details>
+  <p class="lk-unseen lk-moved" role="status" aria-live="polite"></p>
 </section>
 <ul class="lk-key" aria-label="How bars and lines are drawn">
   <li><i class="lk-sample lk-sample-theory"></i>theory</li>
@@ -73,6 +75,7 @@ function render({ model, el }) {
     span.fit(total);
     part("window").textContent = `(${frame.gantt.note}, ${span.from.toFixed(0)} to ${span.to.toFixed(0)} of the first ${total.toFixed(0)} ms)`;
     part("lanes").innerHTML = gantt(frame, data, span, Math.max(260, root.clientWidth - 2), prefix);
+    part("turns-table").innerHTML = turns(frame, data, span);
   }
 
   function say(frame) {
@@ -82,6 +85,14 @@ function render({ model, el }) {
       spokenAt = Date.now();
       part("spoken").textContent = frame.reading;
     }, due);
+  }
+
+  // A table that is wider than its place can be scrolled by keyboard; the others are no stop for Tab.
+  function scrollable(focused) {
+    root.querySelectorAll(".lk-scroll").forEach((place, index) => {
+      if (place.scrollWidth > place.clientWidth) place.tabIndex = 0;
+      if (index === focused) place.focus({ preventScroll: true });
+    });
   }
 
   function draw() {
@@ -96,12 +107,14 @@ function render({ model, el }) {
     part("patterns").innerHTML = patterns(frame.machines, prefix);
     part("where").innerHTML = frame.where.map((line) => `<span>${safe(line)}</span>`).join("");
     part("reading").textContent = frame.reading;
+    const focused = [...root.querySelectorAll(".lk-scroll")].indexOf(document.activeElement);
     part("cards").innerHTML = frame.quantities
       .map((quantity, index) => {
         const id = `${prefix}-table-${index}`;
         return `<section class="lk-card" style="width:${width}px" aria-labelledby="${id}-head"><h3 id="${id}-head">${safe(quantity.heading)}</h3>${bars(frame, quantity, width, prefix, id)}${curves(frame, quantity, data, width, id)}${table(frame, quantity, id, prefix)}</section>`;
       })
       .join("");
+    scrollable(focused);
     drawTime(frame);
     say(frame);
     root.dataset.drawn = String(frame.serial);
@@ -127,6 +140,7 @@ function render({ model, el }) {
     if (what === "wider") span.zoom(2, total);
     if (what === "whole") span.reset(total);
     drawTime(frame);
+    part("moved").textContent = `${span.from.toFixed(0)} to ${span.to.toFixed(0)} ms`;
   }
 
   root.addEventListener("click", (event) => {

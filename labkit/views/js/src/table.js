@@ -1,7 +1,7 @@
 // The text twin of a card: the same numbers, in a table that a screen reader walks through.
 import { safe } from "./drawing.js";
 
-const HEAD = ["theory", "simulated", "live", "error"];
+const HEAD = ["theory", "simulated", "live", "live − simulated"];
 
 export function table(frame, quantity, id, prefix) {
   const cell = (value) => (value == null ? "–" : value.toFixed(3));
@@ -11,8 +11,6 @@ export function table(frame, quantity, id, prefix) {
     const signed = error == null ? "–" : `${error < -0.0005 ? "−" : "+"}${Math.abs(error).toFixed(3)}`;
     return `<tr><th scope="row"><svg class="lk-swatch" width="13" height="10" aria-hidden="true"><rect width="13" height="10" fill="url(#${prefix}-run-${index})"/></svg>${safe(machine.name)}</th><td>${cell(theory)}</td><td>${cell(simulated)}</td><td>${cell(live)}</td><td>${signed}</td></tr>`;
   });
-  const heads = HEAD.map((word) =>
-    word === "error" ? '<th scope="col"><abbr title="live minus simulated">error</abbr></th>' : `<th scope="col">${word}</th>`,
-  );
-  return `<table id="${id}"><caption class="lk-unseen">${safe(quantity.heading)}; error is live minus simulated</caption><thead><tr><th scope="col">machine</th>${heads.join("")}</tr></thead><tbody>${rows.join("")}</tbody></table>`;
+  const heads = HEAD.map((word) => `<th scope="col">${word}</th>`);
+  return `<div class="lk-scroll" role="region" aria-label="Table: ${safe(quantity.heading)}"><table id="${id}"><caption class="lk-unseen">${safe(quantity.heading)}</caption><thead><tr><th scope="col">machine</th>${heads.join("")}</tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
 }
