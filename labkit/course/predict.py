@@ -200,44 +200,25 @@ class Prediction(Shown):
         return card("predict", f"<p>{self._heading()}</p><p>{escaped(self._state())}</p>")
 
     def build(self) -> Widget:
-        """The form and, hidden until it is needed, the locked answer."""
+        """The form, in which the locked answer later stands."""
         import ipywidgets as w
 
-        from labkit.course.announcement import Announcement
+        from labkit.course.forms import PredictionForm
 
-        wide = {"description_width": "13em"}
-        unit = f", in {self.asked.unit}" if self.asked.unit else ""
-        self._value = w.Text(
-            description=f"Your answer{unit}:", placeholder=self.asked.range, style=wide, layout={"width": "26em"}
+        self._form = PredictionForm(
+            self.lock,
+            unit=self.asked.unit,
+            range=self.asked.range,
+            low=self.asked.low,
+            high=self.asked.high,
+            steps=[[percent, words] for percent, words in SURENESS.items()],
         )
-        self._sure = w.Dropdown(
-            description="How sure are you?",
-            options=[(words, percent) for percent, words in SURENESS.items()],
-            value=50,
-            style=wide,
-            layout={"width": "26em"},
-        )
-        self._why = w.Text(description="Why, in one line:", style=wide, layout={"width": "44em", "max_width": "100%"})
-        button = w.Button(description="Lock my answer", button_style="primary", icon="lock", layout={"width": "12em"})
-        button.on_click(self._on_lock)
-        self._message = Announcement()
-        self._form = w.VBox([self._value, self._sure, self._why, button])
-        self._form.add_class("labkit-predict-form")
-        box = w.VBox([html_widget(f"{STYLE}<div>{self._heading()}</div>"), self._form, self._message])
+        box = w.VBox([html_widget(f"{STYLE}<div>{self._heading()}</div>"), self._form])
         for name in ("labkit-card", "labkit-predict"):
             box.add_class(name)
         self._refresh()
         return box
 
-    def _on_lock(self, _button: Any) -> None:
-        try:
-            self.lock(self._value.value, self._sure.value, self._why.value)
-        except ValueError as error:
-            self._message.value = escaped(error)
-
     def _refresh(self) -> None:
-        if not hasattr(self, "_form"):
-            return
-        if self.answer:
-            self._form.layout.display = "none"
-            self._message.value = escaped(self._state())
+        if self.answer and hasattr(self, "_form"):
+            self._form.locked = self._state()
