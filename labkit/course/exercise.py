@@ -182,9 +182,9 @@ class Exercise(Shown):
         from labkit.course.announcement import Announcement
 
         self._hint_button = w.Button(description="Give me a hint", icon="lightbulb-o", layout={"width": "12em"})
-        self._hint_button.on_click(lambda _button: self.hint())
+        self._hint_button.on_click(self._on_hint)
         self._solution_button = w.Button(description="Show a solution", layout={"width": "12em"})
-        self._solution_button.on_click(lambda _button: self.solution())
+        self._solution_button.on_click(self._on_solution)
         self._seen = Announcement()
         self._status = html_widget("")
         buttons = w.HBox([self._hint_button, self._solution_button])
@@ -194,6 +194,15 @@ class Exercise(Shown):
             box.add_class(name)
         self._refresh()
         return box
+
+    def _on_hint(self, _button: Any) -> None:
+        self.hint()
+        if self.hints_seen >= len(self.hints):  # the button is gone, and the focus must not go with it
+            (self._solution_button if self._solution and not self._kept().get("solution") else self._seen).focus()
+
+    def _on_solution(self, _button: Any) -> None:
+        self.solution()
+        self._seen.focus()
 
     def _refresh(self) -> None:
         if not hasattr(self, "_status"):
@@ -207,6 +216,6 @@ class Exercise(Shown):
         self._hint_button.layout.width = "12em" if seen == 0 else "18em"
         self._hint_button.layout.display = "none" if every else ""
         self._solution_button.layout.display = "" if every and self._solution and not kept.get("solution") else "none"
-        shown = "".join(f"<li>{marked(hint)}</li>" for hint in self.hints[:seen])
+        shown = "".join(f"<p>Hint {n}: {marked(hint)}</p>" for n, hint in enumerate(self.hints[:seen], start=1))
         solution = f"<p>One way to do it:</p><pre>{escaped(self._solution)}</pre>" if kept.get("solution") else ""
-        self._seen.value = f"<ol>{shown}</ol>{solution}" if shown else ""
+        self._seen.value = shown + solution  # a new hint comes last, so that it alone is read out

@@ -95,27 +95,31 @@ class Quiz(Shown):
         return box
 
     def _build_question(self, number: int, question: Question) -> Widget:
-        import ipywidgets as w
+        from labkit.course.forms import QuestionForm
 
-        from labkit.course.announcement import Announcement
-
+        options = question.shuffled
         attempts = self._attempts(question)
-        options = {option.text: option for option in question.shuffled}
-        chosen = attempts[-1]["choice"] if attempts and attempts[-1].get("choice") in options else None
-        radio = w.RadioButtons(options=list(options), value=chosen, layout={"width": "100%"})
-        button = w.Button(description="Check", tooltip=f"Check question {number}", layout={"width": "8em"})
-        explanation = Announcement(value=marked(self._explained(options[chosen])) if chosen else "")
+        last = attempts[-1].get("choice") if attempts else None
+        answered = next(
+            (
+                {"chosen": place, "said": marked(self._explained(option))}
+                for place, option in enumerate(options)
+                if option.text == last
+            ),
+            {},
+        )
 
-        def check(_button: Any) -> None:
-            if radio.value is None:
-                explanation.value = "Please choose an answer first."
-                return
-            explanation.value = marked(self._keep(question, options[radio.value]))
+        def check(place: int) -> str:
+            explanation = marked(self._keep(question, options[place]))
             self._summary.value = escaped(self.summary())
+            return explanation
 
-        button.on_click(check)
-        part = w.VBox(
-            [html_widget(f"<p><strong>{number}.</strong> {marked(question.ask)}</p>"), radio, button, explanation]
+        part = QuestionForm(
+            check,
+            number=number,
+            ask=f"<strong>{number}.</strong> {marked(question.ask)}",
+            choices=[marked(option.text) for option in options],
+            answered=answered,
         )
         part.add_class("labkit-question")
         return part

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Reveal", "columns", "miss", "truth"]
 
 _COLUMNS = ("theory", "simulated", "live")
+_SOURCES = {"theory": " from theory", "simulated": " from the simulation", "live": " from the live run"}
 
 
 def columns(source: Any, machine: str, quantity: str) -> dict[str, float]:
@@ -59,10 +60,16 @@ def miss(answer: Mapping[str, Any], values: Mapping[str, float]) -> float:
 
 
 def _misses(answer: Mapping[str, Any], values: Mapping[str, float]) -> str:
-    unit, off = str(answer.get("unit", "")), miss(answer, values)
-    if off <= answer.get("within", 0.0):
-        return f"You were off by {amount(off, unit)}: near enough."
-    return f"You were off by {amount(off, unit)}; {amount(answer.get('within', 0.0), unit)} was near enough."
+    unit = str(answer.get("unit", ""))
+    source = next((_SOURCES[name] for name in _COLUMNS if name in values), "")
+    off = f"You were off by {amount(miss(answer, values), unit)}{source}"
+    if _near(answer, values):
+        return f"{off}: near enough."
+    return f"{off}; {amount(answer.get('within', 0.0), unit)} was near enough."
+
+
+def _near(answer: Mapping[str, Any], values: Mapping[str, float]) -> bool:
+    return miss(answer, values) <= answer.get("within", 0.0)
 
 
 def _part_of_range(answer: Mapping[str, Any], values: Mapping[str, float]) -> float:
@@ -155,6 +162,8 @@ class Reveal(Shown):
         earlier = self._earlier()
         if not earlier:
             return []
+        if _near(*earlier) and _near(answer, self.values):
+            return ["Near enough both times."]
         before, now_off = _part_of_range(*earlier), _part_of_range(answer, self.values)
         change = "closer than" if now_off < before else "as close as" if now_off == before else "further off than"
         return [f"Off by {now_off:.0%} of the range, {change} the first time ({before:.0%})."]
@@ -194,7 +203,7 @@ class Reveal(Shown):
 
         inside = self.shown if isinstance(self.shown, w.Widget) else html_widget(self._html)
         self._says = Announcement()
-        self._inside = w.VBox([inside], layout={"display": "none"})
+        self._inside = w.VBox([inside], layout={"display": "none"}, tabbable=False)
         self._inside.add_class("labkit-reveal-inside")
         self._button = w.Button(description="Predict first, or show anyway", layout={"width": "20em"})
         self._button.on_click(self._on_show)
@@ -207,6 +216,7 @@ class Reveal(Shown):
     def _on_show(self, _button: Any) -> None:
         self._progress.change(self._lesson, lambda lesson: lesson["reached"].setdefault(f"peeked:{self.name}", now()))
         self._open()
+        self._inside.focus()  # the button is gone, and the focus must not go with it
 
     def _open(self) -> None:
         self._button.layout.display = "none"

@@ -35,8 +35,24 @@ STYLE = """<style>
 .labkit-card .widget-html-content { line-height: 1.5; }
 .labkit-card .widget-html-content p { margin: 0.3em 0; }
 .labkit-card .labkit-announcement { margin: 2px; line-height: 1.5; }
-.labkit-card .widget-radio-box label { height: auto; line-height: 1.45; white-space: normal; margin-bottom: 0.4em; }
-.labkit-card .widget-html, .labkit-card .widget-radio { height: auto; }
+.labkit-card .widget-html { height: auto; }
+.labkit-form { margin: 2px; line-height: 1.5; height: auto; overflow: visible; }
+.labkit-form .labkit-field { display: flex; flex-wrap: wrap; gap: 0.2em 0.8em; margin: 0.3em 0; }
+.labkit-form .labkit-field label { flex: 0 0 20em; max-width: 100%; }
+.labkit-form input[type=text], .labkit-form select { flex: 0 1 14em; font: inherit; padding: 0.15em 0.4em;
+  color: var(--jp-ui-font-color0, #000); background: var(--jp-layout-color0, #fff); border: 1px solid #767676; }
+.labkit-form .labkit-field .labkit-why { flex: 1 1 20em; }
+.labkit-form [aria-invalid=true] { border: 2px solid #c62828; }
+.labkit-form button { font: inherit; margin: 0.3em 0; padding: 0.25em 1em;
+  color: #fff; background: #0067a1; border: 0; }
+.labkit-form button:disabled { color: #fff; background: #5f6368; }
+.labkit-form fieldset { border: 0; margin: 0.6em 0 0; padding: 0; min-width: 0; }
+.labkit-form legend { padding: 0; margin-bottom: 0.3em; }
+.labkit-form .labkit-option { display: flex; align-items: flex-start; gap: 0.5em; margin: 0 0 0.4em; }
+.labkit-form .labkit-option input { flex: none; margin: 0.35em 0 0; }
+.labkit-form .labkit-error:not(:empty)::before { content: "⚠ "; }
+.labkit-form [hidden] { display: none; }
+.labkit-form :focus-visible { outline: 2px solid #0072b2; outline-offset: 2px; }
 .labkit-card table { border-collapse: collapse; }
 .labkit-card th, .labkit-card td { padding: 0.15em 0.8em; text-align: left; }
 </style>"""

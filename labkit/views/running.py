@@ -113,12 +113,9 @@ class _Teller:
             )
 
     def done(self) -> None:
-        """Take the line away, so that nothing of it is saved with the notebook."""
+        """Take the line away; the region that spoke stays, or its last words would not be read out."""
         if self._line:
-            from IPython.display import update_display
-
             self._said.value = "The live run has ended."
-            update_display({"text/plain": ""}, raw=True, display_id=self._said.model_id)
             self._line.value = ""
 
 
@@ -137,7 +134,7 @@ def _progress_line() -> Any:
     line, said = ipywidgets.HTML(), Said(unseen=True)
     bundle = ipywidgets.VBox([line, said])._repr_mimebundle_() or {}
     # What stays on a static page, where there are no widgets.
-    display({**bundle, "text/plain": "Run on the live host."}, raw=True, display_id=said.model_id)
+    display({**bundle, "text/plain": "(progress of the live run)"}, raw=True)
     return line, said
 
 

@@ -78,17 +78,22 @@ def test_the_form_says_what_is_wrong_and_locks(here):
     prediction = ask(here)
     widget = prediction.widget
     assert "labkit-predict" in widget._dom_classes
-    value = next(part for part in parts(widget) if "Your answer" in getattr(part, "description", ""))
+    form = prediction._form
+
+    def lock(value, why=""):
+        form._handle_custom_msg({"lock": {"value": value, "sure": 75, "why": why}}, [])
+
     for wrong in ("", "lots", "nan", "1.5"):
-        value.value = wrong
-        button(widget, "Lock my answer").click()
-        assert "from 0 to 1 CPU" in shown_words(widget)
+        lock(wrong)
+        assert "from 0 to 1 CPU" in form.error
         assert prediction.answer is None
-    value.value = "0.3"
-    button(widget, "Lock my answer").click()
-    assert prediction.answer["value"] == 0.3
-    assert prediction._form.layout.display == "none"
-    assert "You said 0.3 CPU" in shown_words(widget)
+    lock("0,3", "the whole reason")
+    answer = prediction.answer
+    assert (answer["value"], answer["sure"], answer["why"]) == (0.3, 75, "the whole reason")
+    assert form.error == ""
+    assert "You said 0.3 CPU" in form.locked
+    lock("0.9")
+    assert prediction.answer == answer
 
 
 @pytest.mark.parametrize("words", ["<script>alert(1)</script>", "<img src=x onerror=alert(1)>", '"><b>'])
@@ -146,6 +151,14 @@ def test_the_second_prediction_shows_both(kept):
     assert "50% sure on average and right in 1 of 2" in here.progress().text()
 
 
+def test_near_enough_both_times(here):
+    for name, value in (("first", 0.49), ("second", 0.5)):
+        ask(here, name).lock(value)
+        reveal = here.reveal(name, "x", value={"theory": 0.504, "live": 0.4}, after="first")
+    assert "You were off by 0.004 CPU from theory: near enough.\nNear enough both times." in reveal.text()
+    assert "of the range" not in reveal.text()
+
+
 def test_values_come_from_the_rows():
     outcome = SimpleNamespace(
         rows=[{"machine": "m3", "quantity": "cpu", "theory": 0.5, "simulated": 0.6, "live": None}]
@@ -193,14 +206,15 @@ def test_every_wrong_answer_explains_itself(here):
 def test_the_quiz_by_its_buttons(kept):
     quiz = kept().quiz()
     for number, part in enumerate(quiz.widget.children[1:-1]):
-        radio = next(child for child in part.children if hasattr(child, "options"))
-        assert radio.value is None
-        button(part, "Check").click()
-        assert "choose an answer" in shown_words(part)
-        right = next(option for option in quiz.questions[number].options if option.right)
-        radio.value = right.text
-        button(part, "Check").click()
-        assert "Yes." in shown_words(part)
+        assert part.answered == {}
+        options = quiz.questions[number].shuffled
+        part._handle_custom_msg({"check": len(options)}, [])
+        assert part.answered == {}
+        right = next(place for place, option in enumerate(options) if option.right)
+        part._handle_custom_msg({"check": right}, [])
+        assert part.answered["said"].startswith("Yes.")
+    again = kept().quiz().widget.children[1]
+    assert again.answered["said"].startswith("Yes.")
     n = len(quiz.questions)
     assert kept().quiz().summary() == f"{n} of {n} answered right, {n} of them at the first try."
 
