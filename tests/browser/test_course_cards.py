@@ -27,9 +27,9 @@ def cells(page):
 
 
 def opened(notebook, *code):
-    page = notebook(notebook_of(*code), height=1400).page
-    run_all(page)
-    return page
+    watched = notebook(notebook_of(*code), height=1400)
+    run_all(watched.page)
+    return watched
 
 
 def test_what_was_typed_while_the_kernel_was_busy_is_what_is_locked(notebook, tmp_path):
@@ -64,8 +64,9 @@ def test_what_was_typed_while_the_kernel_was_busy_is_what_is_locked(notebook, tm
     assert (kept["value"], kept["sure"], kept["why"]) == (0.25, 75, REASON)
 
 
-def test_a_quiz_by_the_keyboard(notebook):
-    page = opened(notebook, START, "here.quiz()")
+def test_a_quiz_by_the_keyboard(notebook, axe_source):
+    watched = opened(notebook, START, "here.quiz()")
+    page = watched.page
     group = page.get_by_role("radiogroup").first
     group.wait_for()
     assert group.get_attribute("aria-labelledby")
@@ -81,11 +82,12 @@ def test_a_quiz_by_the_keyboard(notebook):
     assert radios.first.bounding_box()["x"] < text["x"]
     page.get_by_role("button", name="Check question 1").press("Enter")
     page.locator(".labkit-explained").first.get_by_text(re.compile("Yes|Not quite")).wait_for()
-    page.locator(".labkit-quiz").screenshot(path="/tmp/quiz.png")
+    assert watched.axe(".jp-Notebook .jp-OutputArea", axe_source) == {}
+    watched.keep("course-quiz", ".labkit-quiz")
 
 
 def test_the_focus_is_not_lost(notebook):
-    page = opened(notebook, START, "here.reveal('first', 'the result', value=0.5)", EXERCISE)
+    page = opened(notebook, START, "here.reveal('first', 'the result', value=0.5)", EXERCISE).page
     hint = page.get_by_role("button", name=re.compile("hint", re.IGNORECASE))
     for words in ("Hint 1", "Hint 2"):
         hint.press("Enter")
@@ -95,4 +97,3 @@ def test_the_focus_is_not_lost(notebook):
     page.wait_for_function("() => document.activeElement.textContent.includes('task.check(3)')")
     page.get_by_role("button", name="Predict first, or show anyway").press("Enter")
     page.wait_for_function("() => document.activeElement.textContent.includes('the result')")
-    page.locator(".labkit-predict").screenshot(path="/tmp/predict.png")
