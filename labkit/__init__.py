@@ -17,13 +17,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from labkit.host import CpuLoad, HostError
+from labkit.host import CpuLoad, HostError, RequestLoad
 
 if TYPE_CHECKING:
     from labkit.live import LiveHost
     from labkit.model import SimulatedHost
 
-__all__ = ["CpuLoad", "HostError", "live", "simulated"]
+__all__ = ["CpuLoad", "HostError", "RequestLoad", "live", "simulated"]
 __version__ = "0.1.0"
 
 

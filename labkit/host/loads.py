@@ -1,0 +1,105 @@
+"""What a machine can be given to do: to spin, or to serve requests."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["CpuLoad", "Load", "RequestLoad", "Served"]
+
+
+@dataclass(frozen=True)
+class CpuLoad:
+    """A program that keeps every vCPU of a machine busy.
+
+    Parameters
+    ----------
+    duty : float
+        The fraction of each vCPU's time that the program asks for, above 0 and up to 1.
+        At 1.0 it spins: it takes whatever it is given.
+
+    Raises
+    ------
+    ValueError
+        Where `duty` is not above 0 and at most 1.
+    """
+
+    duty: float = 1.0
+
+    def __post_init__(self) -> None:
+        number = isinstance(self.duty, (int, float)) and not isinstance(self.duty, bool)
+        if not number or not 0.0 < self.duty <= 1.0:
+            raise ValueError(f"duty must be above 0 and at most 1, not {self.duty!r}")
+
+
+@dataclass(frozen=True)
+class RequestLoad:
+    """A server to which requests come, each with its own piece of work.
+
+    Parameters
+    ----------
+    arrivals : tuple of float
+        When each request comes, in seconds from the beginning of the load, in order.
+    work : tuple of float
+        How much CPU time each of them needs, in CPU seconds; as many as `arrivals`.
+    discipline : {"queue", "sharing"}
+        ``"queue"``: one worker for each vCPU that the machine has, also for one that it gets later; a request
+        waits until a worker is free, first come, first served. ``"sharing"``: a thread for each request at once,
+        and all of them share the vCPUs equally, no request more than one vCPU.
+
+    Raises
+    ------
+    ValueError
+        Where the two differ in length or are empty, a time is below 0 or before the one ahead of it, or a piece
+        of work is not above 0.
+    """
+
+    arrivals: tuple[float, ...]
+    work: tuple[float, ...]
+    discipline: Literal["queue", "sharing"] = "queue"
+
+    def __post_init__(self) -> None:
+        if not self.arrivals or len(self.arrivals) != len(self.work):
+            raise ValueError("arrivals and work must be of one length, and not empty")
+        if self.discipline not in ("queue", "sharing"):
+            raise ValueError(f"discipline is 'queue' or 'sharing', not {self.discipline!r:.40}")
+        before = 0.0
+        for time in self.arrivals:
+            if not before <= time < math.inf:
+                raise ValueError(f"arrivals must be in order, from 0 on, not {time!r:.40} after {before!r}")
+            before = time
+        for seconds in self.work:
+            if not 0.0 < seconds < math.inf:
+                raise ValueError(f"work must be above 0 CPU seconds, not {seconds!r:.40}")
+
+
+@dataclass(frozen=True)
+class Served:
+    """What became of the requests of a `RequestLoad`.
+
+    Parameters
+    ----------
+    arrivals, finishes : tuple of float
+        When each request came and was done, in seconds from the beginning of the load; infinite where it never was.
+    ended : float
+        When the load ended, on the same clock.
+    """
+
+    arrivals: tuple[float, ...]
+    finishes: tuple[float, ...]
+    ended: float
+
+    def responses(self, since: float = 0.0, until: float = math.inf) -> tuple[float, ...]:
+        """Seconds from coming to being done, for the requests that came from `since` until just before `until`.
+
+        One that was not done when the load ended counts with what it had waited by then: it took longer than that.
+        """
+        return tuple(
+            min(finish, self.ended) - arrival
+            for arrival, finish in zip(self.arrivals, self.finishes, strict=True)
+            if since <= arrival < min(until, self.ended)
+        )
+
+
+Load = CpuLoad | RequestLoad

@@ -1,0 +1,161 @@
+"""The calls that both hosts answer: a host, its machines, and the jobs that run in them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol, runtime_checkable
+
+from labkit.host.loads import Load
+from labkit.host.observations import HostKind, Observation
+from labkit.host.words import Ability
+
+__all__ = ["Host", "Job", "Machine"]
+
+
+@runtime_checkable
+class Job(Protocol):
+    """Work that goes on while you do something else."""
+
+    @property
+    def progress(self) -> float:
+        """How much is done, from 0 to 1."""
+
+    @property
+    def result(self) -> Any:
+        """What the work gave, once it is done or cancelled; None before. A `RequestLoad` gives a `Served`."""
+
+    def wait(self, timeout: float | None = None) -> Any:
+        """Block until the work is done and return its result; None where `timeout`, in the host's seconds, is over."""
+
+    def cancel(self) -> None:
+        """Stop the work. Stopping it twice is no error."""
+
+
+@runtime_checkable
+class Machine(Protocol):
+    """A virtual machine."""
+
+    name: str
+    vcpus: int
+    maximum_vcpus: int
+    memory: float  # MiB
+
+    @property
+    def state(self) -> str:
+        """``"running"`` or ``"stopped"``."""
+
+    def set(
+        self,
+        *,
+        shares: int | None = None,
+        pin: Iterable[int] | None = None,
+        cap: float | None = None,
+        vcpus: int | None = None,
+    ) -> None:
+        """Change a running machine; what is None stays as it is.
+
+        Parameters
+        ----------
+        shares : int
+            Its weight when CPUs are short.
+        pin : iterable of int
+            The host CPUs its vCPUs may run on.
+        cap : float
+            The most CPU time it may use, in CPU, as in `Host.create`; ``math.inf`` lifts a cap.
+        vcpus : int
+            How many vCPUs it has, up to its `maximum_vcpus`: they are added while it runs (*hot-add*), never removed.
+        """
+
+    def run(self, load: Load) -> Job:
+        """Start a load in the machine; the returned job ends it with `Job.cancel`.
+
+        It begins with the next `Host.observe` or `Job.wait`, together with all others that were started before it.
+        """
+
+    def stop(self) -> None:
+        """Switch the machine off and forget it."""
+
+
+@runtime_checkable
+class Host(Protocol):
+    """A computer that machines run on. Leaving its `with` block cleans up."""
+
+    kind: HostKind
+    name: str
+    cpus: int
+
+    def create(
+        self,
+        name: str,
+        *,
+        vcpus: int = 1,
+        memory: str | float = "128 MiB",
+        shares: int = 1024,
+        pin: Iterable[int] | None = None,
+        cap: float = math.inf,
+        reservation: float = 0.0,
+        maximum_vcpus: int | None = None,
+    ) -> Machine:
+        """Make a machine and switch it on.
+
+        Parameters
+        ----------
+        name : str
+            A letter, then letters, digits and hyphens; 20 characters at most; one of its name on a host.
+        vcpus : int
+            How many virtual CPUs it has, 1 to 64.
+        memory : str or float
+            Its memory; a number is in MiB.
+        shares : int
+            Its weight when CPUs are short, 2 to 262144. With twice the shares a machine gets
+            twice the CPU time of another, for as long as both want more than they get.
+        pin : iterable of int, optional
+            The host CPUs, counted from 0, that its vCPUs may run on; all where not given.
+        cap : float
+            The most CPU time it may use, in CPU: 0.25 is a quarter of one CPU. Each of its vCPUs may use an equal
+            part of it. From 0.01; infinite where it has none.
+        reservation : float
+            The CPU time that it gets whatever the others' shares, in CPU, as long as it wants it.
+        maximum_vcpus : int, optional
+            How many vCPUs it may come to have by `Machine.set`; `vcpus` where not given.
+
+        Raises
+        ------
+        HostError
+            Where the host cannot carry it, with the numbers, or cannot do what is asked: see `can`.
+        ValueError
+            Where an argument is outside its range.
+        """
+
+    @property
+    def machines(self) -> Mapping[str, Machine]:
+        """The machines on this host, by name."""
+
+    def can(self, ability: str) -> Ability:
+        """Whether the host can do something, such as ``"shares"``, and how, or why not.
+
+        Those of CPUs are ``"shares"``, ``"pin"``, ``"cap"``, ``"reservation"``, ``"hot-add"`` and ``"requests"``.
+        """
+
+    def observe(self, seconds: float, every: float = 0.2) -> Observation:
+        """Watch the host for a while.
+
+        The simulated host runs its clock; the live host waits and reads libvirt's counters. Quantities of each
+        machine: `cpu` in CPU; `ready`, the fraction of elapsed time × vCPUs in which a vCPU wanted to run, was
+        allowed to, and had to wait; and, as soon as any machine on the host has a cap, `throttled`, the fraction in
+        which a vCPU wanted to run and its cap did not let it.
+
+        Parameters
+        ----------
+        seconds : float
+            How long.
+        every : float
+            The length in seconds of one interval of the series.
+        """
+
+    def journal(self) -> list[str]:
+        """The plain commands that would have done what this host was asked to do."""
+
+    def close(self) -> None:
+        """Switch every machine off and leave nothing behind. Closing twice is no error."""
