@@ -15,26 +15,39 @@ and the same four with ``labkit.live()`` for real guests.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from labkit.host import CpuLoad, HostError, RequestLoad
 
 if TYPE_CHECKING:
-    from labkit.live import LiveHost
-    from labkit.model import SimulatedHost
+    from labkit.live import ForeignHost, LiveHost
+    from labkit.model import FluidHost, SimulatedHost
 
 __all__ = ["CpuLoad", "HostError", "RequestLoad", "live", "simulated"]
 __version__ = "0.1.0"
 
 
-def simulated(cpus: int = 2, *, rules: str = "kvm", seed: int = 0) -> SimulatedHost:
-    """Open a simulated host; see `labkit.model.SimulatedHost`."""
-    from labkit.model import SimulatedHost
+def simulated(
+    cpus: int = 2, *, rules: str = "kvm", seed: int = 0, mode: Literal["slices", "fluid"] = "slices"
+) -> SimulatedHost | FluidHost:
+    """Open a simulated host, of time slices or fluid; see `labkit.model.SimulatedHost` and `labkit.model.FluidHost`.
 
-    return SimulatedHost(cpus, rules=rules, seed=seed)
+    Raises
+    ------
+    ValueError
+        Where an argument is outside its range, or there is no such mode.
+    """
+    from labkit.model import simulated as open_simulated
+
+    return open_simulated(cpus, rules=rules, seed=seed, mode=mode)
 
 
-def live(uri: str | None = None, progress: Callable[[str, float], None] | None = None) -> LiveHost:
+def live(
+    uri: str | None = None,
+    progress: Callable[[str, float], None] | None = None,
+    *,
+    allow_changes: bool | None = None,
+) -> LiveHost | ForeignHost:
     """Open a live host: the first that works here, or the one at `uri`; see `labkit.live.open_host`.
 
     Raises
@@ -44,4 +57,4 @@ def live(uri: str | None = None, progress: Callable[[str, float], None] | None =
     """
     from labkit.live import open_host
 
-    return open_host(uri, progress)
+    return open_host(uri, progress, allow_changes=allow_changes)

@@ -54,6 +54,7 @@ def _parser() -> _Parser:
         return made
 
     command("doctor", "machine:doctor", "what this machine can do, and what would let it do more")
+    command("hosts", "hosts:hosts", "which hypervisors this machine's libvirt can manage, and what the others lack")
     command("experiments", "experiment:experiments", "the experiments and their settings")
 
     run = command("run", "experiment:run", "an experiment: theory, simulation and measurement side by side")

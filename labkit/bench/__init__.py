@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import labkit
+from labkit.bench.engine import engine_figures
 from labkit.bench.figures import Figure, Report, within
 from labkit.host import HostError
 
@@ -39,6 +40,12 @@ def measure(rounds: int = 10, *, browser: bool = False, tell: Callable[[str], No
         figures += _live_figures(rounds, machine, tell)
     except HostError as error:
         complaints.append(f"No guest was timed: {error}")
+    figures += engine_figures(rounds, tell)
+    tell("Timing writes to simulated and real disks ...")
+    try:
+        figures += _disk_figures(rounds)
+    except HostError as error:
+        complaints.append(f"No disk was timed: {error}")
     tell("Timing the simulated experiment ...")
     figures.append(_process_figure(rounds))
     if browser:
@@ -57,6 +64,12 @@ def _live_figures(rounds: int, machine: dict[str, Any], tell: Callable[[str], No
         machine |= {"accelerator": host.accelerator.name, **host.versions}
         figures = boot_figures(host, rounds, tell)
     return figures + agreement(labkit.live, tell)
+
+
+def _disk_figures(rounds: int) -> list[Figure]:
+    from labkit.bench.disks import disk_figures
+
+    return disk_figures(rounds)
 
 
 def _seconds(command: list[str]) -> float:

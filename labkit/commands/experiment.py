@@ -9,7 +9,7 @@ from typing import Any
 
 import labkit
 from labkit.commands import Answer, UsageError, columns, stages
-from labkit.experiments import NAMES, load
+from labkit.experiments import NAMES, load, simulated_host
 from labkit.experiments.outcome import Outcome, compare
 from labkit.experiments.settings import describe, from_text
 from labkit.host import Host, HostError
@@ -71,8 +71,7 @@ def run(args: Namespace) -> Answer:
     settings = _settings(module, args.pairs)
     outcome = Outcome(module, settings, None, None, {"simulated": None, "live": None})
     if args.host != "live":
-        cpus = getattr(settings, "cpus", 2)
-        outcome = compare(module, settings, simulated=lambda: labkit.simulated(cpus=cpus))
+        outcome = compare(module, settings, simulated=lambda: labkit.simulated(**simulated_host(settings)))
     journal: list[str] = []
     if args.host != "simulated":
         outcome, journal = _with_live(outcome)
@@ -118,9 +117,13 @@ def _theory_rows(outcome: Outcome) -> list[dict[str, Any]]:
     ]
 
 
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
 def _shown(outcome: Outcome, rows: list[dict[str, Any]], journal: list[str], whole: bool) -> str:
     if outcome.simulated is None and outcome.live is None:
-        cells = [[row["machine"], row["quantity"], f"{row['theory']:.3f}", row["unit"]] for row in rows]
+        cells = [[row["machine"], row["quantity"], _number(row["theory"]), row["unit"]] for row in rows]
         return columns([["machine", "quantity", "theory", "unit"], *cells]) if cells else ""
     from labkit.views.text import table
 

@@ -2,21 +2,26 @@
 
 An experiment is a module with these names: `NAME`, `QUESTION`, `LESSON`, `NEEDS` (abilities it asks of a
 host), `QUANTITIES` (name to unit), `BOUNDS` (how far live may be from simulated), `bounds(settings)` (those
-that hold for them), `Settings`, `theory(settings, weights)`, `prepare(host, settings)`,
-`adjust(machines, settings)` and `run(host, settings)`.
+that hold for them), `Settings`, `theory(settings, weights)` and `run(host, settings)`. One whose machines can be
+watched without end also has `prepare(host, settings)`, `adjust(machines, settings)` and `ADJUSTS` (settings that can
+be changed meanwhile; its lists, where not given). Any may have `LABELS` (words for its quantities), `HEADLINE` (the
+quantity to be read aloud), `machines(settings)` (how many there will be), `needs(settings)` (where what it asks of a
+host depends on them) and `simulated_host(settings)` (how the simulated host is opened for it).
 To add one: write the file, and add its name to `NAMES`.
 """
 
 from __future__ import annotations
 
 import importlib
+import sys
 from types import ModuleType
+from typing import Any
 
 from labkit.experiments.settings import SettingError
 
-__all__ = ["NAMES", "SettingError", "load"]
+__all__ = ["NAMES", "SettingError", "load", "simulated_host"]
 
-NAMES = ("cpu-shares",)
+NAMES = ("cpu-shares", "cpu-cap", "cpu-overcommit", "cpu-monopoly", "cpu-sizing", "cpu-spike", "disk-thin")
 
 
 def load(name: str) -> ModuleType:
@@ -30,3 +35,15 @@ def load(name: str) -> ModuleType:
     if name not in NAMES:
         raise SettingError(f"there is no experiment {name!r:.60}; there are {', '.join(NAMES)}.")
     return importlib.import_module(f"labkit.experiments.{name.replace('-', '_')}")
+
+
+def simulated_host(settings: Any) -> dict[str, Any]:
+    """The keyword arguments with which `labkit.simulated` is opened for an experiment with these settings.
+
+    The experiment's own ``simulated_host(settings)`` says; where it has none, the host has the CPUs of the setting
+    ``cpus``, or two. The experiment is the module in which the settings' class lies.
+    """
+    own = getattr(sys.modules.get(type(settings).__module__), "simulated_host", None)
+    if own is not None and own is not simulated_host:
+        return own(settings)
+    return {"cpus": getattr(settings, "cpus", 2)}

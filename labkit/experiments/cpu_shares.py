@@ -27,6 +27,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from labkit.experiments.needs import ask
 from labkit.experiments.settings import integer, integers, number
 from labkit.host import CpuLoad, Host, Machine, Observation
 
@@ -126,6 +127,7 @@ def theory(settings: Settings, weights: Mapping[str, float] | None = None) -> di
 
 def prepare(host: Host, settings: Settings) -> list[Machine]:
     """Make the machines, pin them to the same CPUs, and let them spin."""
+    ask(host, *NEEDS)
     cpus = range(settings.cpus)
     machines = [
         host.create(name, shares=share, pin=cpus) for name, share in zip(names(settings), settings.shares, strict=True)

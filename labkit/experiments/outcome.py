@@ -45,13 +45,18 @@ class Outcome:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """A row for each machine and quantity: machine, quantity, unit, theory, simulated, live."""
+        """A row for each machine and quantity: machine, quantity, unit, theory, simulated, live.
+
+        Of what a host saw, those quantities that the experiment is about.
+        """
         weights = self.live.provenance.weights if self.live else None
         theory = self.experiment.theory(self.settings, weights) or {}
         seen = self.simulated or self.live
         rows = []
         for row in seen.rows if seen else ():
             key = (row["machine"], row["quantity"])
+            if key[1] not in self.experiment.QUANTITIES:
+                continue
             cells: dict[str, Any] = {
                 "machine": key[0],
                 "quantity": key[1],
@@ -59,7 +64,7 @@ class Outcome:
                 "theory": theory.get(key),
             }
             for column, observation in (("simulated", self.simulated), ("live", self.live)):
-                cells[column] = observation.value(*key) if observation else None
+                cells[column] = _value(observation, *key)
             if self.live and self.live.disturbed > 0.03:
                 cells["disturbed"] = True
             rows.append(cells)
@@ -88,6 +93,16 @@ class Outcome:
             "rows": self.rows,
             "seconds": self.seconds,
         }
+
+
+def _value(observation: Observation | None, machine: str, quantity: str) -> float | None:
+    """What was seen; None where nothing was, as where no request came."""
+    if observation is None:
+        return None
+    try:
+        return observation.value(machine, quantity)
+    except KeyError:
+        return None
 
 
 def _timed(module: ModuleType, open_host: Callable[[], Host], settings: Any) -> tuple[Observation, float]:

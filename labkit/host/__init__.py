@@ -11,6 +11,7 @@ once, against this room, and so it imports neither of them, nor anything else of
 
 from __future__ import annotations
 
+from labkit.host.disks import Disk, Extent
 from labkit.host.loads import CpuLoad, Load, RequestLoad, Served
 from labkit.host.observations import Event, HostKind, Observation, Provenance, Row, Series
 from labkit.host.protocol import Host, Job, Machine
@@ -19,7 +20,9 @@ from labkit.host.words import Ability, HostError, mebibytes
 __all__ = [
     "Ability",
     "CpuLoad",
+    "Disk",
     "Event",
+    "Extent",
     "Host",
     "HostError",
     "HostKind",

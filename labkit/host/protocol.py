@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
+from labkit.host.disks import Disk
 from labkit.host.loads import Load
 from labkit.host.observations import HostKind, Observation
 from labkit.host.words import Ability
@@ -126,6 +127,29 @@ class Host(Protocol):
             Where the host cannot carry it, with the numbers, or cannot do what is asked: see `can`.
         ValueError
             Where an argument is outside its range.
+        """
+
+    def disk(self, name: str, size: str | float, *, format: str = "qcow2", cluster: int | None = None) -> Disk:
+        """Make a virtual disk: a file of this host, empty as the guest sees it.
+
+        Parameters
+        ----------
+        name : str
+            As a machine's name; one of its name on a host.
+        size : str or float
+            How large a guest is to see it; a number is in MiB.
+        format : str
+            One of `labkit.host.disks.FORMATS`.
+        cluster : int, optional
+            Bytes of a cluster, a power of two from 512 to 2 MiB, for qcow2 and Parallels; the format's usual one where
+            not given.
+
+        Raises
+        ------
+        HostError
+            Where the host cannot have it: see `can`, with ``"disks"``; or the format cannot have that size or cluster.
+        ValueError
+            Where the name or the size is none.
         """
 
     @property

@@ -55,7 +55,7 @@ def mebibytes(size: str | float) -> float:
     ValueError
         Where it is not a positive size in B, KiB, MiB or GiB.
     """
-    match = _SIZE.fullmatch(f"{size:f}" if isinstance(size, float) else str(size))
+    match = _SIZE.fullmatch(f"{size:.12f}" if isinstance(size, float) else str(size))
     factor = _UNITS.get((match[2] or "MiB").lower()) if match else None
     if not match or factor is None or float(match[1]) <= 0:
         raise ValueError(f"a size looks like '128 MiB' or '1 GiB', not {size!r}")

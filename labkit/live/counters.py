@@ -1,11 +1,13 @@
 """Watching machines through libvirt's own counters.
 
-`vcpu.N.time` is how long a vCPU ran, `vcpu.N.delay` how long it was ready to run and had to wait (Linux's
-run_delay, Documentation/scheduler/sched-stats); both in nanoseconds since the vCPU began.
+`vcpu.N.time` is how long a vCPU ran, `vcpu.N.delay` how long it wanted to run and had to wait (Linux's
+run_delay, Documentation/scheduler/sched-stats); both in nanoseconds since the vCPU began. The time for which a cap held
+it back is in the latter, and is counted apart by the kernel's control groups.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Sequence
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labkit.host import HostError
+from labkit.live import caps
 from labkit.live.errors import translated
 
 if TYPE_CHECKING:
@@ -32,16 +35,21 @@ class Reading:
     ----------
     time : float
         When, in seconds of the monotonic clock.
-    ran, delayed : dict of str to float
-        By machine, the seconds that all its vCPUs ran, and were ready but waited.
+    ran, delayed, throttled : dict of str to float
+        By machine, the seconds that all its vCPUs ran; wanted to run and did not, for whatever reason; and did not
+        because of the machine's cap.
     busy : dict of int to float
         By CPU of the host, the seconds in which it was not idle.
+    capped : bool
+        Whether any machine had a cap.
     """
 
     time: float
     ran: dict[str, float]
     delayed: dict[str, float]
+    throttled: dict[str, float]
     busy: dict[int, float]
+    capped: bool
 
 
 def read(connection: libvirt.virConnect, machines: Sequence[LiveMachine], *, here: bool) -> Reading:
@@ -82,8 +90,10 @@ def read(connection: libvirt.virConnect, machines: Sequence[LiveMachine], *, her
     for machine in machines:
         if machine.name not in ran:
             raise HostError(f"{machine.name} ended while it was being watched.", "Create it again.")
+    throttled = {machine.name: caps.throttled(machine) for machine in machines}
     busy = _busy_here() if here else _busy_there(connection)
-    return Reading((before + after) / 2, ran, delayed, busy)
+    capped = any(not math.isinf(machine.cap) for machine in machines)
+    return Reading((before + after) / 2, ran, delayed, throttled, busy, capped)
 
 
 def _busy_here() -> dict[int, float]:

@@ -16,7 +16,7 @@ from xml.etree.ElementTree import Element, SubElement
 from labkit.live.image import Image
 from labkit.live.ownership import EXPIRES_AFTER
 
-__all__ = ["MARK", "Shape", "describe", "mac_of", "reshape", "vcpu_count"]
+__all__ = ["MARK", "Shape", "describe", "mac_of", "reshape"]
 
 MARK = "https://labkit.example/machine/1"
 """The XML namespace of the mark that every domain made by labkit carries in its metadata."""
@@ -31,6 +31,7 @@ class Shape:
     vcpus: int
     memory: int  # MiB
     accelerator: str  # "KVM" or "TCG"
+    more_vcpus: int = 0  # that it can come to have while it runs
 
 
 def _mark(domain: Element, host: str, owner: int) -> None:
@@ -80,7 +81,9 @@ def describe(name: str, shape: Shape, image: Image, console: Path | None, *, hos
     _text(domain, "uuid", str(uuid.uuid4()))
     _mark(domain, host, owner)
     _text(domain, "memory", str(shape.memory), unit="MiB")
-    _text(domain, "vcpu", str(shape.vcpus))
+    # A machine that never gets more has no empty sockets: its guest would prepare for them at every start.
+    current = {"current": str(shape.vcpus)} if shape.more_vcpus else {}
+    _text(domain, "vcpu", str(shape.vcpus + shape.more_vcpus), **current)
     system = SubElement(domain, "os")
     _text(system, "type", "hvm", arch="x86_64", machine="q35")
     _text(system, "kernel", str(image.kernel))
@@ -148,8 +151,3 @@ def mac_of(xml: str) -> str:
     """The address of a domain's first network card, or an empty string."""
     found = ElementTree.fromstring(xml).find("devices/interface/mac")
     return "" if found is None else found.get("address", "")
-
-
-def vcpu_count(xml: str) -> int:
-    """How many vCPUs a domain has."""
-    return int(ElementTree.fromstring(xml).findtext("vcpu", "1"))

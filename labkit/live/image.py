@@ -21,7 +21,7 @@ import sysconfig
 import tempfile
 import time
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -31,9 +31,11 @@ from labkit.live.image_files import Tree, kernel_as_elf, load_modules, module_ta
 from labkit.live.image_packages import Kernel, Source, find_source
 from labkit.live.places import cache_root
 
-__all__ = ["Image", "Status", "build", "load", "status"]
+__all__ = ["SERVER", "Image", "Status", "build", "load", "status"]
 
 REMEDY = "Run 'labkit image build'."
+SERVER = "/tools/lib/labkit/serve.py"
+"""Where the guest has the program that serves requests."""
 FILES = ("kernel", "initrd", "tools", "LICENCES")
 ROOM = 400 << 20  # bytes that a build needs for a while; what stays is a quarter of it
 PATIENCE = 900.0  # seconds to wait for another build
@@ -52,6 +54,8 @@ class Image:
         What the kernel is to be told.
     digest : str
         Changes with anything that a guest's memory depends on: a saved boot belongs to one digest.
+    serves : bool
+        Whether the program that serves requests is in it; an image of an earlier recipe has none.
     """
 
     kernel: Path
@@ -60,6 +64,7 @@ class Image:
     cmdline: str
     digest: str
     manifest: Path
+    serves: bool = True
 
 
 class Status(TypedDict):
@@ -141,7 +146,9 @@ def load(verify: bool = False) -> Image:
         if verify and _sha256(file) != expected["sha256"]:
             raise HostError(f"The guest image is damaged: its file {name} is not what was built.", REMEDY)
     paths = (directory / name for name in ("kernel", "initrd", "tools"))
-    return Image(*paths, manifest["cmdline"], manifest["digest"], directory / "manifest.json")
+    return Image(
+        *paths, manifest["cmdline"], manifest["digest"], directory / "manifest.json", manifest.get("serves", False)
+    )
 
 
 def status() -> Status:
@@ -222,6 +229,7 @@ def _make(work: Path, progress: Progress) -> Path:
     source.fetch([*recipe["boot"], *recipe["tools"]])
     boot, tools = _boot_files(recipe, source, kernel), Tree()
     _add_programs(tools, recipe["tools"], source, besides=boot)
+    _add_server(tools, recipe["python"], source, besides=boot)
     when = source.newest()
     progress("Writing the image", 0.85)
     packaged = kernel.file.read_bytes()
@@ -242,6 +250,7 @@ def _make(work: Path, progress: Progress) -> Path:
         "made_from": source.name,
         "packages": source.contents(),
         "recipe": _recipe_digest(),
+        "serves": True,
     }
     (directory / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     return directory
@@ -285,12 +294,25 @@ def _add_programs(tree: Tree, wanted: dict[str, list[str]], source: Source, besi
     there = besides.entries if besides else {}
     for package, paths in wanted.items():
         for path in paths:
-            program = source.program(package, path)
-            tree.add(f"bin/{Path(path).name}", program.read_bytes(), 0o755)
-            for name, file in sorted(source.libraries(program).items()):
-                place = name.lstrip("/") if "/" in name else f"lib/{name}"
-                if place not in there:
-                    tree.add(place, file.read_bytes(), 0o755)
+            _add_program(tree, Path(path).name, source.program(package, path), source, there)
+
+
+def _add_program(tree: Tree, name: str, program: Path, source: Source, there: Container[str]) -> None:
+    tree.add(f"bin/{name}", program.read_bytes(), 0o755)
+    for library, file in sorted(source.libraries(program).items()):
+        place = library.lstrip("/") if "/" in library else f"lib/{library}"
+        if place not in there:
+            tree.add(place, file.read_bytes(), 0o755)
+
+
+def _add_server(tools: Tree, recipe: dict[str, Any], source: Source, besides: Tree) -> None:
+    """Add the program ``serve.py``, the Python that runs it, and what of the library Python cannot start without."""
+    program, library = source.python(recipe["package"])
+    _add_program(tools, "python3", program, source, besides.entries)
+    for name in recipe["library"]:
+        tools.add(f"lib/{library.name}/{name}", (library / name).read_bytes())
+    tools.directory(f"lib/{library.name}/lib-dynload")  # Python complains where it is missing
+    tools.add(SERVER.removeprefix("/tools/"), (_recipe_directory() / "serve.py").read_bytes())
 
 
 def _put_in_place(directory: Path, home: Path) -> None:

@@ -51,6 +51,9 @@ class Source(Protocol):
     def program(self, package: str, path: str) -> Path:
         """Find a program, given its package and its path in there."""
 
+    def python(self, package: str) -> tuple[Path, Path]:
+        """Find the Python that a package stands for, and the directory of its library, called as its version is."""
+
     def libraries(self, program: Path) -> dict[str, Path]:
         """Find all libraries that a program needs: for each name its file; the loader's name is a whole path."""
 
@@ -154,18 +157,31 @@ class Packages:
 
     def kernel(self, package: str) -> Kernel:
         """Find the kernel that a package stands for: the one that it depends on."""
-        failing = f"apt does not know the package {package}"
-        text = _run(["apt-cache", "show", "--no-all-versions", package], self.work, failing, REFRESH)
-        depends = re.search(r"^Depends: (.*)$", text, re.MULTILINE)
-        names = [name for name in _names(depends.group(1) if depends else "") if name.startswith("linux-image-")]
-        if not names:
-            raise HostError(f"The package {package} names no kernel.", REFRESH)
-        self.fetch(names[:1])
-        root = self._taken[names[0]].root
+        name = self._stood_for(package, "linux-image-")
+        self.fetch([name])
+        root = self._taken[name].root
         files, modules = sorted(root.glob("boot/vmlinuz-*")), sorted(root.glob("**/lib/modules/*/"))
         if not files or not modules:
-            raise HostError(f"The package {names[0]} holds no kernel.", REFRESH)
+            raise HostError(f"The package {name} holds no kernel.", REFRESH)
         return Kernel(modules[0].name, files[0], modules[0])
+
+    def _stood_for(self, package: str, begins: str) -> str:
+        """Find the real package that one without files of its own depends on."""
+        failing = f"apt does not know the package {package}"
+        text = _run(["apt-cache", "show", "--no-all-versions", package], self.work, failing, REFRESH)
+        depends = re.findall(r"^(?:Pre-)?Depends: (.*)$", text, re.MULTILINE)
+        names = [name for name in _names(",".join(depends)) if name.startswith(begins)]
+        if not names:
+            raise HostError(f"The package {package} names no {begins}…", REFRESH)
+        return names[0]
+
+    def python(self, package: str) -> tuple[Path, Path]:
+        """Find the Python that a package stands for; its library is in the package that its own depends on."""
+        name = self._stood_for(package, "python3.")
+        library = f"lib{name}"
+        self.fetch([name, library])
+        version = name.removesuffix("-minimal")
+        return self.program(name, f"usr/bin/{version}"), self._taken[library].root / "usr/lib" / version
 
     def program(self, package: str, path: str) -> Path:
         """Find a program in its package."""
@@ -276,6 +292,11 @@ class OwnFiles:
             )
         self._used[program] = Path(found).resolve()
         return self._used[program]
+
+    def python(self, package: str) -> tuple[Path, Path]:
+        """Find this machine's own Python, which is built with its library where distributions have it."""
+        program = self.program(package, "usr/bin/python3")
+        return program, program.parents[1] / "lib" / program.name
 
     def libraries(self, program: Path) -> dict[str, Path]:
         """Find all libraries that a program needs, where this machine keeps its libraries."""

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import platform
 import re
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from labkit.host import Ability, HostError, HostKind, Observation, Provenance, Row, Series, mebibytes
-from labkit.live import accelerator, capacity, counters, ownership, reaping, starting
+from labkit.host import Ability, HostError, HostKind, Observation, Provenance, mebibytes
+from labkit.live import (
+    abilities,
+    accelerator,
+    capacity,
+    caps,
+    changing,
+    observing,
+    ownership,
+    reaping,
+    speed,
+    starting,
+)
 from labkit.live import shares as share_mechanisms
+from labkit.live.disks import LiveDisk, Shelf
 from labkit.live.domain import Shape
 from labkit.live.driver import Driver
 from labkit.live.errors import translated
@@ -26,8 +38,6 @@ from labkit.live.machine import LiveMachine
 __all__ = ["LiveHost"]
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,19}", re.ASCII | re.IGNORECASE)
-SETTLED = 0.9  # of what a load asks for; from there on it counts as running
-SETTLE_AT_MOST = 30.0  # seconds
 
 
 class LiveHost:
@@ -70,8 +80,10 @@ class LiveHost:
         self._closed = False
         self._opened_by = os.getpid()
         self._journal = Journal()
-        self._shares = share_mechanisms.mechanism(driver.privileged)
+        self.shelf = Shelf(self.root, self._id, self._journal, self.provenance, progress)
+        self.shares = share_mechanisms.mechanism(driver.privileged)
         self._weights: dict[str, float] = {}
+        self.known_speed = 0.0
         self.accelerator = accelerator.choose(
             lambda: starting.probe(self),
             {**self.versions, "image": image.digest, "user": str(os.geteuid()), "uri": "" if self.root else driver.uri},
@@ -125,6 +137,9 @@ class LiveHost:
         memory: str | float = "128 MiB",
         shares: int = 1024,
         pin: Iterable[int] | None = None,
+        cap: float = math.inf,
+        reservation: float = 0.0,
+        maximum_vcpus: int | None = None,
         cold: bool = False,
     ) -> LiveMachine:
         """Make a machine, switch it on, and return when the agent in it answers.
@@ -135,27 +150,35 @@ class LiveHost:
         Raises
         ------
         HostError
-            Where it cannot be carried or does not come up; what had begun is then undone.
+            Where it cannot be carried, cannot have what is asked for it, or does not come up; what had begun is then
+            undone.
         ValueError
             Where an argument is outside its range.
         """
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise ValueError("a name is a letter, then letters, digits and hyphens, 20 characters at most")
         size = round(mebibytes(memory))
-        _within("vcpus", vcpus, 1, 64)
-        _within("memory in MiB", size, starting.LEAST_MEMORY, 65536)
-        _within("shares", shares, 2, 262144)
-        cpus = self._cpus(pin)
+        changing.within("vcpus", vcpus, 1, 64)
+        changing.within("memory in MiB", size, starting.LEAST_MEMORY, 65536)
+        changing.within("shares", shares, 2, 262144)
+        most = vcpus if maximum_vcpus is None else maximum_vcpus
+        changing.within("maximum_vcpus", most, vcpus, 64)
+        cpus = changing.checked_cpus(self, pin)
+        self.require_cap(caps.checked(cap), vcpus)
+        if not isinstance(reservation, (int, float)) or isinstance(reservation, bool) or not reservation >= 0:
+            raise ValueError(f"reservation is a number of CPUs, 0 or more, not {reservation!r:.40}")
+        if reservation and not (able := self.can("reservation")):
+            raise HostError(able.reason, able.remedy)
         self._reserve(name, size)
         machine = None
         try:
-            shape = Shape(vcpus, size, self.accelerator.name)
+            shape = Shape(vcpus, size, self.accelerator.name, most - vcpus)
             machine = starting.start(self, name, shape, cold=cold)
             machine.shares = shares
             with self._lock:
                 self._machines[name] = machine
             # Pinned from the start: a machine that wandered would take CPU time from those that are watched.
-            self.change(machine, shares=shares, pin=cpus if cpus is not None else None)
+            self.change(machine, shares=shares, pin=cpus, cap=cap)
             return machine
         except BaseException:
             if machine is not None:
@@ -164,45 +187,61 @@ class LiveHost:
         finally:
             self._reserved.discard(name)
 
-    def _cpus(self, pin: Iterable[int] | None) -> tuple[int, ...] | None:
-        if pin is None:
-            return None
-        cpus = tuple(dict.fromkeys(pin))
-        if not cpus or any(isinstance(cpu, bool) or not isinstance(cpu, int) or cpu < 0 for cpu in cpus):
-            raise ValueError("pin takes one or more of the host's CPUs, counted from 0")
-        if max(cpus) >= self.cpus:
-            raise HostError(f"This host has {self.cpus} CPUs, and CPU {max(cpus)} is none of them.", "Ask for fewer.")
-        return cpus
-
-    def change(self, machine: LiveMachine, *, shares: int | None = None, pin: Iterable[int] | None = None) -> None:
+    def change(
+        self,
+        machine: LiveMachine,
+        *,
+        shares: int | None = None,
+        pin: Iterable[int] | None = None,
+        cap: float | None = None,
+        vcpus: int | None = None,
+    ) -> None:
         """Carry out `LiveMachine.set`."""
-        if pin is not None:
-            cpus = self._cpus(pin) or ()
-            self._pin(machine, cpus)
-        if shares is not None:
-            _within("shares", shares, 2, 262144)
-            with self._lock:
-                before, machine.shares = machine.shares, shares
-                try:
-                    self._weights = self._shares.apply(list(self._machines.values()), self._journal)
-                except BaseException:
-                    machine.shares = before
-                    raise
+        changing.change(self, machine, shares=shares, pin=pin, cap=cap, vcpus=vcpus)
 
-    def _pin(self, machine: LiveMachine, cpus: tuple[int, ...]) -> None:
-        numbers = [self.cpu_numbers[cpu] for cpu in cpus]
-        every = max(self.cpu_numbers) + 1
-        wanted = tuple(number in numbers for number in range(every))
-        # QEMU's own threads go to the other CPUs where there are any, so that they do not compete with the vCPUs.
-        others = [number for number in self.cpu_numbers if number not in numbers]
-        with translated(f"pin {machine.name}"):
-            for vcpu in range(machine.vcpus):
-                machine.domain.pinVcpu(vcpu, wanted)
-                self._journal.virsh("vcpupin", machine.name, vcpu, ",".join(map(str, numbers)))
-            if others:
-                machine.domain.pinEmulator(tuple(number in others for number in range(every)), 0)
-                self._journal.virsh("emulatorpin", machine.name, ",".join(map(str, others)))
-        machine.pinned = cpus
+    def pin(self, machine: LiveMachine, cpus: tuple[int, ...]) -> None:
+        """Let a machine's vCPUs run on some of the host's CPUs only."""
+        changing.pin_to(self, machine, cpus)
+
+    def weigh(self, machine: LiveMachine, shares: int) -> None:
+        """Give a machine its shares; they stay as they were where that is refused."""
+        with self._lock:
+            before, machine.shares = machine.shares, shares
+            try:
+                self._weights = self.shares.apply(list(self._machines.values()), self._journal)
+            except BaseException:
+                machine.shares = before
+                raise
+
+    def weigh_new_vcpus(self, machine: LiveMachine) -> None:
+        """Give the vCPUs that a machine has just got the weight of its others."""
+        with self._lock:
+            self.shares.extend(machine)
+
+    def require_cap(self, cap: float, vcpus: int) -> None:
+        """Refuse a cap that machines cannot have here, before anything is done.
+
+        Raises
+        ------
+        HostError
+            With the reason and the remedy.
+        """
+        if math.isinf(cap):
+            return
+        if not (able := self.can("cap")):
+            raise HostError(able.reason, able.remedy)
+        caps.quota(cap, vcpus)
+
+    def speed(self, pin: tuple[int, ...] | None) -> float:
+        """How many rounds of the guest's server a vCPU does in a CPU second; found out once for each host."""
+        with self._lock:
+            if not self.known_speed:
+                self.known_speed = speed.calibrate(self, pin)
+            return self.known_speed
+
+    def begin_loads(self) -> None:
+        """Let all loads begin that wait for it."""
+        observing.begin(self, list(self._machines.values()))
 
     def remove(self, machine: LiveMachine) -> None:
         """Carry out `LiveMachine.stop`."""
@@ -245,17 +284,13 @@ class LiveHost:
         """Write a remark into the journal."""
         self._journal.note(text)
 
+    def disk(self, name: str, size: str | float, *, format: str = "qcow2", cluster: int | None = None) -> LiveDisk:
+        """Make a virtual disk, a real file; see `labkit.host.Host.disk` and `labkit.live.disks`."""
+        return self.shelf.make(name, size, format, cluster)
+
     def can(self, ability: str) -> Ability:
         """Whether this host can do something, such as ``"shares"``, and how, or why not."""
-        later = Ability(False, reason=f"labkit's live host cannot do {ability!r} yet.")
-        agent = Ability(True, "QEMU's guest agent")
-        known = {
-            "shares": self._shares.ability,
-            "pin": Ability(True, "libvirt's vcpupin"),
-            "command": agent,
-            "console": Ability(True, "the machine's serial port"),
-        }
-        return known.get(ability, later)
+        return abilities.ability_of(self, ability)
 
     def observe(self, seconds: float, every: float = 0.2) -> Observation:
         """Wait, and read libvirt's counters; begins when all loads are running.
@@ -267,79 +302,14 @@ class LiveHost:
         """
         if not seconds > 0 or not every > 0:
             raise ValueError("seconds and every must be above 0")
-        machines = list(self._machines.values())
-        self._settle(machines)
-        readings = [self._read(machines)]
-        begun = readings[0].time
-        steps = max(1, round(seconds / every))
-        for step in range(1, steps + 1):
-            due = begun + seconds * step / steps
-            if step < steps and time.monotonic() > due:
-                continue  # late, on a busy computer: a very short interval would say nothing, as counters tick
-            time.sleep(max(0.0, due - time.monotonic()))
-            readings.append(self._read(machines))
-            self.progress("Measuring", step / steps)
-        self._journal.virsh("domstats", "--vcpu", *(machine.name for machine in machines))
-        return self._observation(machines, readings)
-
-    def _read(self, machines: list[LiveMachine]) -> counters.Reading:
-        return counters.read(self.connection, machines, here=self.root is not None)
-
-    def _settle(self, machines: list[LiveMachine]) -> None:
-        """Return when every load keeps its vCPUs as busy as it is meant to, whatever they are given."""
-        waiting = [machine for machine in machines if any(not job.settled for job in machine.jobs)]
-        if not waiting:
-            return
-        ends = time.monotonic() + SETTLE_AT_MOST
-        before = self._read(waiting)
-        while waiting:
-            self.progress(f"Waiting for the load in {', '.join(machine.name for machine in waiting)}", 0.0)
-            time.sleep(0.25)
-            now = self._read(waiting)
-            elapsed = now.time - before.time
-            for machine in list(waiting):
-                name = machine.name
-                wanted = now.ran[name] - before.ran[name] + now.delayed[name] - before.delayed[name]
-                duty = max(job.load.duty for job in machine.jobs)
-                if wanted >= SETTLED * duty * elapsed * machine.vcpus:
-                    waiting.remove(machine)
-                    for job in machine.jobs:
-                        job.settled = True
-            before = now
-            if waiting and time.monotonic() > ends:
-                raise HostError(f"The load in {waiting[0].name} did not begin.", "Look at machine.console().")
-
-    def _observation(self, machines: list[LiveMachine], readings: list[counters.Reading]) -> Observation:
-        first, last = readings[0], readings[-1]
-        everywhere = range(self.cpus)
-        watched = {cpu for machine in machines for cpu in machine.pinned or everywhere} or set(everywhere)
-        disturbed = counters.disturbance(first, last, [self.cpu_numbers[cpu] for cpu in sorted(watched)])
-        rows, series = [], []
-        for machine in machines:
-            for quantity, unit, divisor in (("cpu", "CPU", 1), ("ready", "1", machine.vcpus)):
-                totals = [(r.ran if quantity == "cpu" else r.delayed)[machine.name] for r in readings]
-                times = [r.time - first.time for r in readings]
-                row: Row = {"machine": machine.name, "quantity": quantity, "unit": unit}
-                row["value"] = (totals[-1] - totals[0]) / (last.time - first.time) / divisor
-                if disturbed > 0.03:
-                    row["disturbed"] = True
-                rows.append(row)
-                rates = [
-                    (totals[i + 1] - totals[i]) / (times[i + 1] - times[i]) / divisor for i in range(len(times) - 1)
-                ]
-                series.append(Series(machine.name, quantity, unit, tuple(times[1:]), tuple(rates)))
-        return Observation(
-            last.time - first.time, tuple(rows), tuple(series), (), self.provenance(), round(disturbed, 4)
-        )
+        return observing.observe(self, list(self._machines.values()), seconds, every)
 
     def provenance(self) -> Provenance:
         """Where this host's observations come from."""
-        mechanisms = {
-            "shares": self._shares.ability.mechanism or self._shares.ability.reason,
-            "pin": "libvirt's vcpupin",
-        }
         versions = {**self.versions, "kernel": platform.release()}
-        return Provenance("live", self.name, self.accelerator.name, mechanisms, dict(self._weights), versions)
+        return Provenance(
+            "live", self.name, self.accelerator.name, abilities.mechanisms_of(self), dict(self._weights), versions
+        )
 
     def journal(self) -> list[str]:
         """The plain commands that would have done what this host was asked to do."""
@@ -352,6 +322,7 @@ class LiveHost:
         if os.getpid() != self._opened_by:
             return  # a forked child has nothing of its own here
         self._closed = True
+        self.shelf.clear()
         try:
             for machine in list(self._machines.values()):
                 self.remove(machine)
@@ -366,8 +337,3 @@ class LiveHost:
         with contextlib.suppress(libvirt.libvirtError):
             return [d.name() for d in self.connection.listAllDomains() if d.name().startswith(self.domain_name(""))]
         return []
-
-
-def _within(what: str, value: int, least: int, most: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise ValueError(f"{what} must be a whole number from {least} to {most}, not {value!r:.40}")

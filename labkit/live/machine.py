@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import psutil
 
-from labkit.host import CpuLoad, HostError
-from labkit.live import reaping
+from labkit.host import HostError, Load
+from labkit.live import jobs, reaping
 from labkit.live.agent import Agent, Finished
 from labkit.live.capacity import OVERHEAD
 from labkit.live.errors import translated
@@ -23,57 +24,7 @@ if TYPE_CHECKING:
 
     from labkit.live.livehost import LiveHost
 
-__all__ = ["LiveJob", "LiveMachine"]
-
-
-class LiveJob:
-    """A load that runs in a guest until it is cancelled or the machine stops."""
-
-    def __init__(self, machine: LiveMachine, process: int, load: CpuLoad) -> None:
-        self._machine = machine
-        self._process = process
-        self._status: Finished | None = None
-        self.load = load
-        self.settled = False
-
-    @property
-    def running(self) -> bool:
-        """Whether the load still runs."""
-        if self._status is None and self._machine.state == "running":
-            self._status = self._machine.agent.finished(self._process)
-        return self._status is None and self._machine.state == "running"
-
-    @property
-    def progress(self) -> float:
-        """0 while it runs, as it has no end of its own; 1 afterwards."""
-        return 0.0 if self.running else 1.0
-
-    @property
-    def result(self) -> Finished | None:
-        """How the program ended; None while it runs."""
-        return self._status
-
-    def wait(self, timeout: float | None = None) -> Finished | None:
-        """Wait for the load to end, at most `timeout` seconds.
-
-        Raises
-        ------
-        HostError
-            Where no timeout is given: a load that spins never ends by itself.
-        """
-        if timeout is None:
-            raise HostError("This load has no end of its own.", "Give wait() a timeout, or cancel() the job.")
-        ends = time.monotonic() + timeout
-        while self.running and time.monotonic() < ends:
-            time.sleep(0.1)
-        return self._status
-
-    def cancel(self) -> None:
-        """Stop the load."""
-        if self._machine.state == "running" and self.running:
-            # stress-ng ends its workers when it is asked to end.
-            self._machine.agent.start(["/bin/kill", str(self._process)])
-        self._machine.jobs = [job for job in self._machine.jobs if job is not self]
+__all__ = ["LiveMachine"]
 
 
 class LiveMachine:
@@ -87,7 +38,7 @@ class LiveMachine:
         Its name on this host.
     domain : libvirt.virDomain
         libvirt's handle.
-    vcpus, memory, shares : int
+    vcpus, maximum_vcpus, memory, shares : int
         What it was made with; memory in MiB.
     console_file : pathlib.Path or None
         The file of what it prints.
@@ -100,6 +51,7 @@ class LiveMachine:
         domain: libvirt.virDomain,
         *,
         vcpus: int,
+        maximum_vcpus: int,
         memory: int,
         shares: int,
         console_file: Path | None,
@@ -108,21 +60,27 @@ class LiveMachine:
         self.name = name
         self.domain = domain
         self.domain_name = domain.name()
-        self.vcpus = vcpus
+        self.sizes = [(time.monotonic(), vcpus)]
+        self.maximum_vcpus = maximum_vcpus
         self.memory: float = memory
         self.shares = shares
         self.shares_in_force: int | None = None
         self.pinned: tuple[int, ...] | None = None
+        self.cap = math.inf
+        self.ever_capped = False
+        self.throttle_counters: list[Path] = []
         self.started_from = "power-on"
         self.agent = Agent(domain, name)
-        self.jobs: list[LiveJob] = []
+        self.jobs: list[jobs.LiveJob] = []
         self._console_file = console_file
         if host.root:
             reaping.collect(self.process)
 
     def __repr__(self) -> str:
         pinned = f", on CPU {','.join(map(str, self.pinned))}" if self.pinned else ""
-        return f"{self.name}: {self.state}, {self.vcpus} vCPU, {self.memory:g} MiB, {self.shares} shares{pinned}"
+        capped = "" if math.isinf(self.cap) else f", capped at {self.cap:g} CPU"
+        size = f"{self.vcpus} vCPU, {self.memory:g} MiB"
+        return f"{self.name}: {self.state}, {size}, {self.shares} shares{capped}{pinned}"
 
     def __enter__(self) -> Self:
         return self
@@ -131,6 +89,17 @@ class LiveMachine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    @property
+    def vcpus(self) -> int:
+        """How many vCPUs it has now."""
+        return self.sizes[-1][1]
+
+    def vcpu_seconds(self, begins: float, ends: float) -> float:
+        """The vCPUs that it had between two moments of the monotonic clock, times how long it had them."""
+        until = [moment for moment, _vcpus in self.sizes[1:]] + [ends]
+        spans = zip(self.sizes, until, strict=True)
+        return sum(vcpus * max(0.0, min(end, ends) - max(begin, begins)) for (begin, vcpus), end in spans)
 
     @property
     def state(self) -> str:
@@ -178,19 +147,25 @@ class LiveMachine:
             answer = libvirt_qemu.qemuMonitorCommand(self.domain, '{"execute": "query-cpus-fast"}', 0)
         return [cpu["thread-id"] for cpu in json.loads(answer)["return"]]
 
-    def set(self, *, shares: int | None = None, pin: Iterable[int] | None = None) -> None:
-        """Change the running machine: its CPU shares, or the host CPUs its vCPUs may run on."""
-        self.host.change(self, shares=shares, pin=pin)
+    def set(
+        self,
+        *,
+        shares: int | None = None,
+        pin: Iterable[int] | None = None,
+        cap: float | None = None,
+        vcpus: int | None = None,
+    ) -> None:
+        """Change the running machine; parameters are those of `labkit.host.Machine.set`."""
+        self.host.change(self, shares=shares, pin=pin, cap=cap, vcpus=vcpus)
 
-    def run(self, load: CpuLoad) -> LiveJob:
-        """Start a load with stress-ng, one worker a vCPU.
+    def run(self, load: Load) -> jobs.LiveJob:
+        """Start a load.
 
-        The job is there as soon as the guest has started the program; `LiveHost.observe` waits until the vCPUs are
-        busy.
+        A `CpuLoad` that spins is stress-ng, one worker a vCPU, which runs as soon as the guest has started it;
+        `LiveHost.observe` waits until the vCPUs are busy. Work that comes at set times waits in the guest for the
+        next `LiveHost.observe` or `LiveJob.wait`.
         """
-        command = ["/tools/bin/stress-ng", "--quiet", "--cpu", str(self.vcpus), "--cpu-load", f"{load.duty * 100:.0f}"]
-        self.host.note_agent(self, "guest-exec", command)
-        job = LiveJob(self, self.agent.start(command), load)
+        job = jobs.start(self, load)
         self.jobs.append(job)
         return job
 

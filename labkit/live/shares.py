@@ -37,6 +37,9 @@ class Shares(Protocol):
     def apply(self, machines: list[LiveMachine], journal: Journal) -> dict[str, float]:
         """Set every machine's shares and return the weights that are now in force, by machine."""
 
+    def extend(self, machine: LiveMachine) -> None:
+        """Give the vCPUs that a machine has just got the weight of its others."""
+
 
 class ControlGroups:
     """libvirt's own: each machine has a control group whose weight are its shares."""
@@ -64,6 +67,9 @@ class ControlGroups:
             machine.shares_in_force = value
         return weights
 
+    def extend(self, machine: LiveMachine) -> None:
+        """Do nothing: the weight is the whole control group's."""
+
 
 def nice_for(shares: int, largest: int) -> int:
     """The nice value whose weight stands to that of nice 0 most nearly as `shares` to `largest`."""
@@ -89,6 +95,9 @@ class Autogroups:
             journal.note(f"{machine.name}: echo {nice} > /proc/{machine.process}/autogroup")
             machine.shares_in_force = nice
         return weights
+
+    def extend(self, machine: LiveMachine) -> None:
+        """Do nothing: the weight is the whole session's."""
 
     @staticmethod
     def _write(machine: LiveMachine, nice: int) -> None:
@@ -134,6 +143,11 @@ class NiceThreads:
                 journal.note(f"{machine.name}: renice -n {nice} -p {' '.join(map(str, machine.vcpu_threads))}")
                 machine.shares_in_force = nice
         return {name: float(NICE_WEIGHTS[nice + raised]) for name, nice in wanted.items()}
+
+    def extend(self, machine: LiveMachine) -> None:
+        """Raise the nice values of the new threads to that of the others."""
+        for thread in machine.vcpu_threads:
+            os.setpriority(os.PRIO_PROCESS, thread, machine.shares_in_force or 0)
 
 
 def in_root_group(membership: str, unified: Path = Path("/sys/fs/cgroup")) -> bool:

@@ -72,7 +72,14 @@ def _switched_on(
             domain = host.connection.lookupByName(host.domain_name(name))
         console = host.console_file(name) if host.root else None
         machine = LiveMachine(
-            host, name, domain, vcpus=shape.vcpus, memory=shape.memory, shares=1024, console_file=console
+            host,
+            name,
+            domain,
+            vcpus=shape.vcpus,
+            maximum_vcpus=shape.vcpus + shape.more_vcpus,
+            memory=shape.memory,
+            shares=1024,
+            console_file=console,
         )
         then(machine)
         return machine

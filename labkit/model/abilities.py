@@ -15,17 +15,23 @@ if TYPE_CHECKING:
 __all__ = ["ability_of"]
 
 _HOW = {
-    "shares": "virtual-time fair sharing ({title})",
+    "shares": "{sharing} ({title})",
     "pin": "the CPUs that each vCPU may queue at",
+    "cap": "{capping} ({title})",
+    "hot-add": "another vCPU that joins the queues while the machine runs",
+    "disks": "arithmetic of the published formats",
+    "requests": "one worker for each vCPU, first come, first served",
 }
 
 _LIVE = "Use a live host: labkit.live()."
 _WHY_NOT = {
-    "cap": ("The simulated host does not know caps yet.", ""),
     "command": ("A simulated machine has no inside that a command could run in.", _LIVE),
-    "disks": ("The simulated host has no disks yet.", ""),
     "migrate": ("The simulated host has no peer to migrate to yet.", ""),
     "networks": ("The simulated host has no networks yet.", ""),
+    "reservation": (
+        "{title} know no reservation of CPU time, only shares, caps and pinning.",
+        'Take labkit.simulated(mode="fluid"), or cap the other machines.',
+    ),
     "snapshots": ("A simulated machine has no state that a snapshot could keep.", _LIVE),
 }
 
@@ -42,9 +48,10 @@ def ability_of(name: str, rules: Rules) -> Ability:
     """
     if isinstance(name, str):
         if name in _HOW:
-            return Ability(True, mechanism=_HOW[name].format(title=rules.title))
+            sharing, capping = rules.cpu_class().mechanism, rules.cap_class().mechanism
+            return Ability(True, mechanism=_HOW[name].format(title=rules.title, sharing=sharing, capping=capping))
         if name in _WHY_NOT:
             reason, remedy = _WHY_NOT[name]
-            return Ability(False, reason=reason, remedy=remedy)
+            return Ability(False, reason=reason.format(title=rules.title), remedy=remedy)
     known = ", ".join(sorted([*_HOW, *_WHY_NOT]))
     return Ability(False, reason=f"No host has an ability {str(name)[:40]!r}.", remedy=f"Ask for one of: {known}.")

@@ -6,12 +6,13 @@ names the range. The engine behind the desk can then trust what it is handed.
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["checked_name", "checked_pin", "checked_seconds", "checked_whole"]
+__all__ = ["checked_cap", "checked_name", "checked_pin", "checked_reservation", "checked_seconds", "checked_whole"]
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,19}", re.ASCII)
 
@@ -31,6 +32,20 @@ def checked_whole(what: str, value: Any, least: int, most: int) -> int:
 
 def checked_seconds(what: str, value: Any, least: float, most: float) -> float:
     """A number of seconds from `least` to `most`."""
+    return _checked(value, least, most, f"{what} is a number of seconds from {least:g} to {most:g}")
+
+
+def checked_cap(value: Any) -> float:
+    """The most CPU time that a machine may use, in CPU; infinite for no cap."""
+    return _checked(value, 0.01, math.inf, "cap is a number of CPU from 0.01, or math.inf for none")
+
+
+def checked_reservation(value: Any, cpus: int) -> float:
+    """The CPU time that a machine is sure of, in CPU; 0 for none."""
+    return _checked(value, 0.0, cpus, f"reservation is a number of CPU from 0 to the host's {cpus}")
+
+
+def _checked(value: Any, least: float, most: float, allowed: str) -> float:
     try:
         if isinstance(value, (bool, str, bytes)):
             raise TypeError
@@ -38,7 +53,7 @@ def checked_seconds(what: str, value: Any, least: float, most: float) -> float:
     except (TypeError, ValueError, OverflowError):
         number = None
     if number is None or not least <= number <= most:
-        raise ValueError(f"{what} is a number of seconds from {least:g} to {most:g}, not {_shown(value)}")
+        raise ValueError(f"{allowed}, not {_shown(value)}")
     return number
 
 

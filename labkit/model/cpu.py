@@ -14,6 +14,18 @@ Departures from Linux: a slice ends exactly when it is used up, not at the next 
 itself; and that is also when it is due, where Linux sets the deadline sooner (`labkit.model.rules` has the
 numbers); a vCPU that goes to sleep leaves the queue at once (Linux may keep one that owes time in the queue
 until it owes nothing, DELAY_DEQUEUE); nothing but vCPUs runs on a CPU.
+
+Another hypervisor may have another order of turns. It is then another class, which its rules name
+(``Rules.cpu_class``), built with the same arguments, and this is all that the rest of the model asks of one:
+
+- `mechanism`, a few words for what it does;
+- the methods `put`, `take`, `refill`, `reweigh`, `charge`, `rearm`, `queued` and `books`;
+- the attributes `index`, `current`, `waiting` (true where somebody waits), `weight`, `since`, `started` and `spans`;
+- of each vCPU that it holds, it keeps `cpu`, `last`, `ran`, `waited`, `work`, `weight` and `inverse` up to date;
+  `vruntime`, `deadline` and `lag` are its own, and mean what it likes;
+- it keeps `scheduler.idle`, tells the scheduler when somebody begins to wait (`crowded`) or is taken off the CPU
+  (`push`), asks it for somebody to run before it goes idle (`pull`), and, when the work of the vCPU that runs is
+  used up, what now (`more`).
 """
 
 from __future__ import annotations
@@ -22,7 +34,7 @@ from bisect import bisect_left, insort
 from math import inf
 from typing import TYPE_CHECKING
 
-from simpy.events import Timeout
+from simpy.events import NORMAL, Timeout
 
 if TYPE_CHECKING:
     from simpy import Environment
@@ -77,6 +89,8 @@ class Cpu:
         Where it writes down what it ran, while somebody observes.
     """
 
+    mechanism = "virtual-time fair sharing"
+
     __slots__ = (
         "busy",
         "cost",
@@ -86,6 +100,7 @@ class Cpu:
         "idled",
         "index",
         "most_lag",
+        "ringing",
         "rules",
         "scheduler",
         "since",
@@ -114,6 +129,7 @@ class Cpu:
         self.since = env.now
         self.started = env.now
         self.timer: Timeout | None = None
+        self.ringing = [self._expired]
         self.busy = 0.0
         self.switching = 0.0
         self.idled = 0.0
@@ -129,6 +145,10 @@ class Cpu:
         if passed < 0:
             return self.busy, self.switching + passed, self.idled
         return self.busy + passed, self.switching, self.idled
+
+    def queued(self) -> list[VCpu]:
+        """The vCPUs that wait here, last due first."""
+        return [vcpu for _, _, vcpu in reversed(self.waiting)]
 
     # -- joining and leaving the queue ------------------------------------------------------------
 
@@ -217,6 +237,11 @@ class Cpu:
 
     # -- the turn ---------------------------------------------------------------------------------
 
+    def rearm(self, vcpu: VCpu) -> None:
+        """Take note that the work of a vCPU that runs or waits here has changed by other means than running."""
+        if vcpu is self.current:
+            self._arm()
+
     def charge(self) -> None:
         """Bring the books of the vCPU that runs, and the virtual time, up to now."""
         current = self.current
@@ -237,7 +262,8 @@ class Cpu:
         """Somebody's slice or work is over: the one thing that happens often, so it is written flat."""
         if event is not self.timer:  # set before something came between
             return
-        now = self.env.now
+        env = self.env
+        now = env.now
         current = self.current
         ran = now - self.since
         self.since = now
@@ -245,20 +271,38 @@ class Cpu:
         self.virtual = virtual = self.virtual + ran / self.weight
         current.ran += ran
         current.work -= ran
-        current.vruntime += ran * current.inverse
+        current.vruntime = vruntime = current.vruntime + ran * current.inverse
         if current.work <= TINY:
             current.work = 0.0
-            self.scheduler.rest(current)
-            return
-        if not self.waiting or (current.deadline - current.vruntime) * current.weight > TINY:
+            if not self.scheduler.more(current):
+                return
+        waiting = self.waiting
+        if not waiting or (current.deadline - vruntime) * current.weight > TINY:
             self._arm()
             return
-        current.deadline = current.vruntime + self.slice * current.inverse
-        due = self._due()
-        if due is None or (current.vruntime <= virtual and (current.deadline, current.rank) < self.waiting[due]):
+        current.deadline = deadline = vruntime + self.slice * current.inverse
+        place = 0 if waiting[0][2].vruntime <= virtual + 1e-9 / self.weight else self._due()
+        if place is None or (vruntime <= virtual and (deadline, current.rank) < waiting[place]):
             self._arm()
-        else:
-            self._switch(due)
+            return
+        # From here on `_switch`, `_stop`, `_start` and `_arm` in one, for the case that the switch here was over.
+        due = waiting.pop(place)[2]
+        if self.spans is not None and now > self.started:
+            self.spans.append((self.started, now, current, self.index))
+        current.since = now
+        insort(waiting, (deadline, current.rank, current))
+        self.switching += self.cost
+        self.since = self.started = start = now + self.cost
+        due.waited += start - due.since
+        self.current = due
+        run = (due.deadline - due.vruntime) * due.weight
+        delay = start + (run if run < due.work else due.work) - now
+        # A timer that has rung can be wound again: no need for a new one.
+        self.timer = event
+        event.callbacks = self.ringing
+        env.schedule(event, NORMAL, delay if delay > 0.0 else 0.0)
+        if self.idle:
+            self.scheduler.push(current)
 
     def _due(self) -> int | None:
         """The place of the soonest deadline among those waiting who have not had too much, if there is any."""

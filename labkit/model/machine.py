@@ -7,96 +7,22 @@ cannot look inside; there is nothing there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from math import inf
 from typing import TYPE_CHECKING
 
-from labkit.host import CpuLoad, HostError
-from labkit.model.arguments import checked_pin, checked_seconds, checked_whole
+from labkit.host import CpuLoad, HostError, Load, RequestLoad
+from labkit.model.arguments import checked_cap, checked_pin, checked_whole
+from labkit.model.jobs import SimulatedJob
 from labkit.model.vcpu import Group
 
 if TYPE_CHECKING:
     from labkit.model.simulated import SimulatedHost
 
-__all__ = ["LONGEST", "SHARES", "SimulatedJob", "SimulatedMachine"]
+__all__ = ["SHARES", "SimulatedMachine"]
 
 SHARES = (2, 262144)
 """The least and the most shares, as in Linux's cpu.shares."""
-
-LONGEST = 3600.0
-"""The longest time in seconds that one call lets pass."""
-
-
-class SimulatedJob:
-    """A load that a simulated machine runs, until it is cancelled.
-
-    Parameters
-    ----------
-    machine : SimulatedMachine
-        The machine.
-    load : CpuLoad
-        The load.
-    """
-
-    def __init__(self, machine: SimulatedMachine, load: CpuLoad) -> None:
-        self.machine = machine
-        self.load = load
-        self._end: Callable[[], None] | None = None
-        self._cancelled = False
-
-    @property
-    def progress(self) -> float:
-        """How much is done: 0 until the load is cancelled, as it has no end of its own, then 1."""
-        return float(self._cancelled)
-
-    @property
-    def result(self) -> None:
-        """What the load gave: nothing. What it used is seen with `SimulatedHost.observe`."""
-        return
-
-    def wait(self, timeout: float | None = None) -> None:
-        """Let time pass.
-
-        Parameters
-        ----------
-        timeout : float, optional
-            Seconds of the host's own time, 0.001 to 3600.
-
-        Raises
-        ------
-        HostError
-            Where no timeout is given: the load would never end.
-        ValueError
-            Where `timeout` is outside its range.
-        """
-        if self._cancelled:
-            return
-        if timeout is None:
-            raise HostError(
-                f"The load in {self.machine.name} never ends by itself.",
-                "Give wait a timeout in seconds, watch it with host.observe(seconds=5), or end it with job.cancel().",
-            )
-        self.machine.host.pass_time(checked_seconds("timeout", timeout, 0.001, LONGEST))
-
-    def cancel(self) -> None:
-        """End the load. Ending it twice is no error."""
-        if self._cancelled:
-            return
-        self._cancelled = True
-        if self._end is not None:
-            self._end()
-        self.machine.host.note(f"end the load in {self.machine.name}")
-
-    def begin(self, end: Callable[[], None]) -> None:
-        """Remember how to end the load; the host calls this when the load begins."""
-        self._end = end
-
-    def abandon(self) -> None:
-        """Take the load for ended, without a word to the scheduler; the host calls this when it breaks."""
-        self._cancelled = True
-
-    def __repr__(self) -> str:
-        what = "spinning" if self.load.duty >= 1 else f"asking for {self.load.duty:.0%} of each vCPU"
-        return f"<load in {self.machine.name}: {'ended' if self._cancelled else what}>"
 
 
 class SimulatedMachine:
@@ -116,14 +42,23 @@ class SimulatedMachine:
         Its weight when CPUs are short.
     pin : frozenset of int
         The host CPUs its vCPUs may run on.
+    maximum_vcpus : int
+        How many vCPUs it may come to have.
     """
 
     def __init__(
-        self, host: SimulatedHost, name: str, vcpus: int, memory: float, shares: int, pin: frozenset[int]
+        self,
+        host: SimulatedHost,
+        name: str,
+        vcpus: int,
+        memory: float,
+        shares: int,
+        pin: frozenset[int],
+        maximum_vcpus: int,
     ) -> None:
         self.host = host
         self.name = name
-        self.vcpus = vcpus
+        self.maximum_vcpus = maximum_vcpus
         self.memory = memory
         self.pin = pin
         self.group = Group(name, shares, vcpus, pin, host.now)
@@ -131,9 +66,19 @@ class SimulatedMachine:
         self._stopped = False
 
     @property
+    def vcpus(self) -> int:
+        """How many vCPUs it has."""
+        return len(self.group.vcpus)
+
+    @property
     def shares(self) -> int:
         """Its weight when CPUs are short."""
         return self.group.shares
+
+    @property
+    def cap(self) -> float:
+        """The most CPU time it may use, in CPU; infinite where it has no cap."""
+        return self.group.cap
 
     @property
     def state(self) -> str:
@@ -143,9 +88,16 @@ class SimulatedMachine:
     @property
     def busy(self) -> bool:
         """Whether a load runs in it."""
-        return self.job is not None and not self.job.progress
+        return self.job is not None and not self.job.over
 
-    def set(self, *, shares: int | None = None, pin: Iterable[int] | None = None) -> None:
+    def set(
+        self,
+        *,
+        shares: int | None = None,
+        pin: Iterable[int] | None = None,
+        cap: float | None = None,
+        vcpus: int | None = None,
+    ) -> None:
         """Change the machine while it runs.
 
         Parameters
@@ -155,6 +107,11 @@ class SimulatedMachine:
         pin : iterable of int, optional
             The host CPUs its vCPUs may run on from now on; as they were where not given. To lift
             a pinning, give all the CPUs of the host: ``range(host.cpus)``.
+        cap : float, optional
+            The most CPU time it may use from now on, in CPU, from 0.01; ``math.inf`` lifts a cap.
+        vcpus : int, optional
+            How many vCPUs it has from now on, up to its `maximum_vcpus`: they are added, never removed. A load that
+            runs uses them too, and a cap is divided anew.
 
         Raises
         ------
@@ -166,6 +123,8 @@ class SimulatedMachine:
         self._check_on()
         weight = None if shares is None else checked_whole("shares", shares, *SHARES)
         cpus = None if pin is None else checked_pin(pin, self.host.cpus)
+        most = None if cap is None else checked_cap(cap)
+        count = None if vcpus is None else checked_whole("vcpus", vcpus, self.vcpus, self.maximum_vcpus)
         if weight is not None:
             self.host.scheduler.share(self.group, weight)
             self.host.note(f"set {self.name} shares={weight}")
@@ -173,27 +132,47 @@ class SimulatedMachine:
             self.pin = cpus
             self.host.scheduler.allow(self.group, cpus)
             self.host.note(f"set {self.name} pin={','.join(map(str, sorted(cpus)))}")
+        if most is not None:
+            self.host.scheduler.cap(self.group, most)
+            self.host.note(f"set {self.name} cap={most:g}")
+        if count is not None:
+            new = self.host.scheduler.grow(self.group, count, self.pin)
+            if self.job is not None:
+                self.job.grow(new)
+            self.host.note(f"set {self.name} vcpus={count}")
 
-    def run(self, load: CpuLoad) -> SimulatedJob:
-        """Start a load on every vCPU of the machine.
+    def run(self, load: Load) -> SimulatedJob:
+        """Start a load on every vCPU of the machine, also on those that it gets later.
 
         It begins when time next passes; loads started at one moment begin together, so their order does not matter.
 
         Raises
         ------
         HostError
-            Where the machine has a load already, or it or the host has been switched off.
+            Where the machine has a load already, or it or the host has been switched off; or where requests are
+            to share the vCPUs, for which time slices of vCPUs say nothing.
         ValueError
             Where `load` is not a load.
         """
         self._check_on()
-        if not isinstance(load, CpuLoad):
-            raise ValueError(f"a load is a CpuLoad, such as CpuLoad(1.0), not a {type(load).__name__}")
+        if not isinstance(load, (CpuLoad, RequestLoad)):
+            raise ValueError(
+                f"a load is a CpuLoad, such as CpuLoad(1.0), or a RequestLoad, not a {type(load).__name__}"
+            )
+        if isinstance(load, RequestLoad) and load.discipline != "queue":
+            raise HostError(
+                "This host slices the time of vCPUs; how a guest shares a vCPU among its requests is not modelled.",
+                'Take discipline="queue", or labkit.simulated(mode="fluid").',
+            )
         if self.busy:
             raise HostError(f"{self.name} has a load already.", "End that with job.cancel() first.")
         self.job = SimulatedJob(self, load)
         self.host.begin(self.job)
-        self.host.note(f"run in {self.name} a load with duty={load.duty:g} on each of {self.vcpus} vCPUs")
+        if isinstance(load, CpuLoad):
+            what = f"a load with duty={load.duty:g} on each of {self.vcpus} vCPUs"
+        else:
+            what = f"a server of {len(load.arrivals)} requests with a worker on each of {self.vcpus} vCPUs"
+        self.host.note(f"run in {self.name} {what}")
         return self.job
 
     def stop(self) -> None:
@@ -219,7 +198,8 @@ class SimulatedMachine:
 
     def __repr__(self) -> str:
         pinned = "" if len(self.pin) == self.host.cpus else f", on CPU {','.join(map(str, sorted(self.pin)))}"
+        capped = "" if self.cap == inf else f", cap {self.cap:g} CPU"
         return (
             f"<{self.name}: {self.vcpus} vCPU{'s' * (self.vcpus > 1)}, {self.memory:g} MiB, "
-            f"{self.shares} shares{pinned}, {self.state}>"
+            f"{self.shares} shares{pinned}{capped}, {self.state}>"
         )

@@ -25,17 +25,17 @@ looks at the others from itself onwards. Where the model departs from it:
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import inf
 from random import Random
 from typing import TYPE_CHECKING
 
 from simpy.events import Timeout
 
-from labkit.model.cpu import Cpu
-
 if TYPE_CHECKING:
     from simpy import Environment
     from simpy.events import Event
 
+    from labkit.model.cpu import Cpu
     from labkit.model.rules import Rules
     from labkit.model.vcpu import Group, VCpu
 
@@ -62,13 +62,17 @@ class Scheduler:
         The CPUs.
     idle : set of int
         Those that run nothing.
+    caps : Bandwidth or Parking
+        Who keeps the caps, as the rules say.
     """
 
     def __init__(self, env: Environment, rules: Rules, cpus: int, seed: int) -> None:
         self.env = env
         self.rules = rules
         self.idle: set[int] = set()
-        self.cpus = tuple(Cpu(index, env, rules, cpus, self) for index in range(cpus))
+        kind = rules.cpu_class()  # `labkit.model.cpu` says what is asked of it
+        self.cpus = tuple(kind(index, env, rules, cpus, self) for index in range(cpus))
+        self.caps = rules.cap_class()(env, self)
         self._random = Random(f"balance/{seed}")
         self._failed = [0] * cpus
         self._walking = cpus == 1  # with one CPU the warden has nowhere to go
@@ -87,6 +91,9 @@ class Scheduler:
         most : float
             What it has to do grows to no more than this.
         """
+        if vcpu.limit is not None:
+            self.caps.give(vcpu, work, most)
+            return
         if vcpu.cpu is not None:
             vcpu.cpu.charge()
             vcpu.work = min(vcpu.work + work, most)
@@ -95,16 +102,17 @@ class Scheduler:
         now = self.env.now
         vcpu.slept += now - vcpu.since
         vcpu.since = now
+        self.wake(vcpu)
+
+    def wake(self, vcpu: VCpu) -> None:
+        """Put a vCPU that is on no CPU, and whose books are closed up to now, in a queue."""
         vcpu.group.runnable += 1
         self._reshare(vcpu.group)
         self._place(vcpu).put(vcpu)
 
-    def rest(self, vcpu: VCpu) -> None:
-        """Send a vCPU to sleep, whatever it still had to do."""
-        vcpu.work = 0.0
+    def leave(self, vcpu: VCpu) -> None:
+        """Take a vCPU from the CPU that runs or holds it."""
         cpu = vcpu.cpu
-        if cpu is None:
-            return
         cpu.take(vcpu)
         now = self.env.now
         vcpu.waited += now - vcpu.since
@@ -112,6 +120,38 @@ class Scheduler:
         vcpu.group.runnable -= 1
         self._reshare(vcpu.group)
         cpu.refill()
+
+    def rest(self, vcpu: VCpu) -> None:
+        """Send a vCPU to sleep, whatever it still had to do."""
+        if vcpu.cpu is not None:
+            self.leave(vcpu)
+        if vcpu.limit is not None:
+            self.caps.rest(vcpu)
+        vcpu.work = 0.0
+
+    def more(self, vcpu: VCpu) -> bool:
+        """Whether a vCPU that runs, and has done what it might, goes on at once; where not, it has left its CPU."""
+        limit = vcpu.limit
+        if vcpu.done is not None and (limit is None or limit.held <= 0):
+            vcpu.done(vcpu)
+        if vcpu.work > 0:
+            return True
+        if limit is not None and limit.held > 0:
+            self.leave(vcpu)
+        else:
+            self.rest(vcpu)
+        return False
+
+    def cap(self, group: Group, cap: float) -> None:
+        """Cap a machine at so many CPU; infinite lifts its cap."""
+        self.caps.cap(group, cap)
+
+    def grow(self, group: Group, vcpus: int, allowed: frozenset[int]) -> tuple[VCpu, ...]:
+        """Give a machine as many vCPUs as that, and return the new ones, which sleep. A cap is divided anew."""
+        new = group.grow(vcpus, allowed, self.env.now)
+        if group.cap < inf:
+            self.caps.cap(group, group.cap)
+        return new
 
     def allow(self, group: Group, cpus: frozenset[int]) -> None:
         """Let the vCPUs of a machine run on these CPUs only, and move those that are elsewhere."""
@@ -215,4 +255,4 @@ class Scheduler:
 
 def _movable(source: Cpu, target: Cpu) -> Iterable[VCpu]:
     """Those who wait at `source` and may run on `target`, last due first."""
-    return (vcpu for _, _, vcpu in reversed(source.waiting) if target.index in vcpu.allowed)
+    return (vcpu for vcpu in source.queued() if target.index in vcpu.allowed)

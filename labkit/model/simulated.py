@@ -7,20 +7,33 @@ hour in it takes seconds of yours, and the same hour can be had again: same seed
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import inf
 from types import MappingProxyType, TracebackType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import simpy
 from simpy.events import Event, Timeout
 
 from labkit.host import Ability, HostError, Observation, mebibytes
 from labkit.model.abilities import ability_of
-from labkit.model.arguments import checked_name, checked_pin, checked_seconds, checked_whole
+from labkit.model.arguments import (
+    checked_cap,
+    checked_name,
+    checked_pin,
+    checked_reservation,
+    checked_seconds,
+    checked_whole,
+)
+from labkit.model.disks import SimulatedDisk, make_disk
+from labkit.model.jobs import LONGEST, SimulatedJob
 from labkit.model.loads import drive
-from labkit.model.machine import LONGEST, SHARES, SimulatedJob, SimulatedMachine
+from labkit.model.machine import SHARES, SimulatedMachine
 from labkit.model.observing import observe
 from labkit.model.rules import RULES
 from labkit.model.scheduler import Scheduler
+
+if TYPE_CHECKING:
+    from labkit.model.fluid import FluidHost
 
 __all__ = ["SimulatedHost", "simulated"]
 
@@ -77,6 +90,7 @@ class SimulatedHost:
         self.env = simpy.Environment()
         self.scheduler = Scheduler(self.env, self.rules, self.cpus, self.seed)
         self._machines: dict[str, SimulatedMachine] = {}
+        self._disks: dict[str, SimulatedDisk] = {}
         self._journal: list[str] = []
         self._starting: list[SimulatedJob] = []
         self._closed = ""
@@ -99,6 +113,9 @@ class SimulatedHost:
         memory: str | float = "128 MiB",
         shares: int = 1024,
         pin: Iterable[int] | None = None,
+        cap: float = inf,
+        reservation: float = 0.0,
+        maximum_vcpus: int | None = None,
     ) -> SimulatedMachine:
         """Make a machine and switch it on.
 
@@ -114,11 +131,19 @@ class SimulatedHost:
             Its weight when CPUs are short, 2 to 262144.
         pin : iterable of int, optional
             The host CPUs, counted from 0, that its vCPUs may run on; all where not given.
+        cap : float
+            The most CPU time it may use, in CPU, from 0.01; infinite where it has none. Each vCPU may use an equal
+            part of it, in every period of 100 ms (`labkit.model.bandwidth`).
+        reservation : float
+            The CPU time that it is sure of, in CPU: 0, as time slices know of no such thing.
+        maximum_vcpus : int, optional
+            How many vCPUs it may come to have by `SimulatedMachine.set`, up to 64; `vcpus` where not given.
 
         Raises
         ------
         HostError
-            Where there is a machine of that name, or there are 10,000 machines, or the host is closed.
+            Where there is a machine of that name, or there are 10,000 machines, or the host is closed, or a
+            reservation is asked for.
         ValueError
             Where an argument is outside its range.
         """
@@ -128,15 +153,29 @@ class SimulatedHost:
         size = mebibytes(memory)
         shares = checked_whole("shares", shares, *SHARES)
         allowed = checked_pin(pin, self.cpus)
+        cap = checked_cap(cap)
+        most = vcpus if maximum_vcpus is None else checked_whole("maximum_vcpus", maximum_vcpus, vcpus, 64)
+        if checked_reservation(reservation, self.cpus):
+            answer = self.can("reservation")
+            raise HostError(answer.reason, answer.remedy)
         if name in self._machines:
             raise HostError(f"This host has a machine {name} already.", "Choose another name, or stop that one.")
         if len(self._machines) >= MACHINES:
             raise HostError(f"This host carries {MACHINES} machines at most, and has them.", "Stop some first.")
-        machine = SimulatedMachine(self, name, vcpus, size, shares, allowed)
+        machine = SimulatedMachine(self, name, vcpus, size, shares, allowed, most)
+        if cap < inf:
+            self.scheduler.cap(machine.group, cap)
         self._machines[name] = machine
         pinned = "" if pin is None else f" pin={','.join(map(str, sorted(allowed)))}"
-        self.note(f"create {name} vcpus={vcpus} memory={size:g}MiB shares={shares}{pinned}")
+        capped = "" if cap == inf else f" cap={cap:g}"
+        grows = "" if most == vcpus else f" maximum_vcpus={most}"
+        self.note(f"create {name} vcpus={vcpus} memory={size:g}MiB shares={shares}{pinned}{capped}{grows}")
         return machine
+
+    def disk(self, name: str, size: str | float, *, format: str = "qcow2", cluster: int | None = None) -> SimulatedDisk:
+        """Make a virtual disk; see `labkit.host.Host.disk`."""
+        self.check_open()
+        return make_disk(self, self._disks, name, size, format, cluster)
 
     def can(self, ability: str) -> Ability:
         """Whether the host can do something, such as ``"shares"``, and how, or why not."""
@@ -147,7 +186,8 @@ class SimulatedHost:
 
         Quantities are `cpu`, in CPU, the time that a machine's vCPUs ran, and `ready`, the fraction of
         elapsed time × vCPUs in which they could have run but had to wait (a guest sees it as steal). A vCPU
-        waits until the switch to it is over, as in Linux's run_delay.
+        waits until the switch to it is over, as in Linux's run_delay. Where any machine has a cap there is
+        `throttled` too, the fraction in which a vCPU had work and its cap kept it from it.
 
         Parameters
         ----------
@@ -208,8 +248,8 @@ class SimulatedHost:
     def _begin_all(self, _event: Event) -> None:
         # By name, so that the order in which machines were made or loads started decides nothing.
         for job in sorted(self._starting, key=lambda job: job.machine.name):
-            if not job.progress:
-                job.begin(drive(self.env, self.scheduler, job.machine.group, job.load, self.seed))
+            if not job.over:
+                job.begin(drive(self.env, self.scheduler, job.machine.group, job.load, self.seed, job.finish))
         self._starting.clear()
 
     def pass_time(self, seconds: float) -> None:
@@ -218,13 +258,23 @@ class SimulatedHost:
         self.note(f"wait seconds={seconds:g}")
         self.advance(self.now + seconds)
 
+    def pass_time_until(self, event: Event, timeout: float | None) -> None:
+        """Let time pass with nobody watching until an event has come, or `timeout` seconds are over."""
+        self.check_open()
+        limit = "" if timeout is None else f" or seconds={timeout:g}"
+        self.note(f"wait until the load is over{limit}")
+        self._run(event if timeout is None else event | Timeout(self.env, timeout))
+
     def advance(self, until: float) -> None:
-        """Run the clock to a moment.
+        """Run the clock to a moment."""
+        if until > self.now:
+            self._run(until)
+
+    def _run(self, until: float | Event) -> None:
+        """Run the clock to a moment or an event.
 
         An interrupt may hit in the middle of an event, and what was half done cannot be mended; so it closes the host.
         """
-        if until <= self.now:
-            return
         try:
             self.env.run(until=until)
         except KeyboardInterrupt:
@@ -250,6 +300,20 @@ class SimulatedHost:
         return "\n".join(lines)
 
 
-def simulated(cpus: int = 2, *, rules: str = "kvm", seed: int = 0) -> SimulatedHost:
-    """Open a simulated host; see `SimulatedHost`."""
-    return SimulatedHost(cpus, rules=rules, seed=seed)
+def simulated(
+    cpus: int = 2, *, rules: str = "kvm", seed: int = 0, mode: Literal["slices", "fluid"] = "slices"
+) -> SimulatedHost | FluidHost:
+    """Open a simulated host, one of time slices or a fluid one; see `SimulatedHost` and `labkit.model.FluidHost`.
+
+    Raises
+    ------
+    ValueError
+        Where an argument is outside its range, or there is no such mode.
+    """
+    if mode == "slices":
+        return SimulatedHost(cpus, rules=rules, seed=seed)
+    if mode == "fluid":
+        from labkit.model.fluid import FluidHost
+
+        return FluidHost(cpus, rules=rules, seed=seed)
+    raise ValueError(f"mode is 'slices' or 'fluid', not {mode!r:.40}")

@@ -8,9 +8,12 @@ that sends two runners gets no more than a team of one, as long as there is only
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from math import inf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from labkit.model.bandwidth import Limit
     from labkit.model.cpu import Cpu
 
 __all__ = ["Group", "VCpu"]
@@ -37,13 +40,20 @@ class VCpu:
     weight, inverse : float
         Its part of the machine's shares, and one over that.
     work : float
-        CPU seconds it still wants; infinite for a load that spins, 0 for a vCPU at rest.
-    ran, waited, slept : float
-        Three books in seconds, each kept by itself: running, ready but not running, and neither.
+        CPU seconds that it wants and may have now; infinite for a load that spins, 0 for a vCPU at rest.
+    limit : Limit or None
+        What its cap leaves it, and the work that the cap holds back; None where it has no cap.
+    done : callable or None
+        Called when it has done all its work, before it goes to sleep; it may give the vCPU more.
+    ran, waited, slept, throttled : float
+        Four books in seconds, each kept by itself: running; ready but not running; with nothing to do; and
+        kept from running by its cap.
+    born : float
+        When it was made.
     since : float
-        When its present state began, for a vCPU that waits or sleeps.
+        When its present state began, for a vCPU that does not run.
     cpu : Cpu or None
-        The CPU that runs it or holds it in its queue; None while it sleeps.
+        The CPU that runs it or holds it in its queue; None while it sleeps or is throttled.
     last : int
         The CPU it was on last; -1 before its first run.
     vruntime, deadline : float
@@ -55,17 +65,21 @@ class VCpu:
 
     __slots__ = (
         "allowed",
+        "born",
         "cpu",
         "deadline",
+        "done",
         "group",
         "index",
         "inverse",
         "lag",
         "last",
+        "limit",
         "ran",
         "rank",
         "since",
         "slept",
+        "throttled",
         "vruntime",
         "waited",
         "weight",
@@ -80,31 +94,42 @@ class VCpu:
         self.inverse = 1.0 / self.weight
         self.allowed = allowed
         self.work = 0.0
+        self.limit: Limit | None = None
+        self.done: Callable[[VCpu], None] | None = None
         self.ran = 0.0
         self.waited = 0.0
         self.slept = 0.0
-        self.since = now
+        self.throttled = 0.0
+        self.since = self.born = now
         self.cpu: Cpu | None = None
         self.last = -1
         self.vruntime = 0.0
         self.deadline = 0.0
         self.lag = 0.0
 
-    def books(self, now: float) -> tuple[float, float, float]:
-        """Seconds run, waited and slept up to `now`; changes nothing."""
+    @property
+    def held(self) -> bool:
+        """Whether its cap keeps it from running just now."""
+        return self.cpu is None and self.limit is not None and self.limit.held > 0
+
+    def books(self, now: float) -> tuple[float, float, float, float]:
+        """Seconds run, waited, slept and throttled up to `now`; changes nothing."""
+        ran, waited, slept, throttled = self.ran, self.waited, self.slept, self.throttled
         cpu = self.cpu
+        passed = now - self.since
         if cpu is None:
-            return self.ran, self.waited, self.slept + now - self.since
+            return (ran, waited, slept, throttled + passed) if self.held else (ran, waited, slept + passed, throttled)
         if cpu.current is not self:
-            return self.ran, self.waited + now - self.since, self.slept
+            return ran, waited + passed, slept, throttled
         # Its wait was booked up to the end of the switch; where that is still to come, not all of it has passed.
         ahead = cpu.since - now
         if ahead > 0:
-            return self.ran, self.waited - ahead, self.slept
-        return self.ran - ahead, self.waited, self.slept
+            return ran, waited - ahead, slept, throttled
+        return ran - ahead, waited, slept, throttled
 
     def __repr__(self) -> str:
-        where = "asleep" if self.cpu is None else f"on CPU {self.cpu.index}"
+        away = "throttled" if self.held else "asleep"
+        where = away if self.cpu is None else f"on CPU {self.cpu.index}"
         return f"<vCPU {self.index} of {self.group.name}, {where}, ran {self.ran:.3f} s>"
 
 
@@ -128,6 +153,8 @@ class Group:
     ----------
     runnable : int
         How many of the vCPUs run or wait just now.
+    cap : float
+        The most CPU time it may use, in CPU; infinite where it has no cap.
 
     Notes
     -----
@@ -140,15 +167,23 @@ class Group:
     the moment; and Linux rounds it and never goes below 2.
     """
 
-    __slots__ = ("name", "runnable", "shares", "vcpus")
+    __slots__ = ("cap", "name", "runnable", "shares", "vcpus")
 
     def __init__(self, name: str, shares: int, vcpus: int, allowed: frozenset[int], now: float) -> None:
         self.name = name
         self.shares = shares
         self.runnable = 0
-        self.vcpus = tuple(VCpu(self, index, allowed, now) for index in range(vcpus))
+        self.cap = inf
+        self.vcpus: tuple[VCpu, ...] = ()
+        self.grow(vcpus, allowed, now)
 
     @property
     def weight(self) -> float:
         """What each of its runnable vCPUs weighs."""
         return self.shares / max(self.runnable, 1)
+
+    def grow(self, vcpus: int, allowed: frozenset[int], now: float) -> tuple[VCpu, ...]:
+        """Give the machine as many vCPUs as that, and return the new ones, which sleep."""
+        new = tuple(VCpu(self, index, allowed, now) for index in range(len(self.vcpus), vcpus))
+        self.vcpus += new
+        return new

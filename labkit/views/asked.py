@@ -38,7 +38,7 @@ def settings_of(experiment: ModuleType, given: Mapping[str, Any]) -> Any:
 def _simulated(settings: Any) -> Host:
     import labkit
 
-    return labkit.simulated(cpus=getattr(settings, "cpus", 2))
+    return labkit.simulated(**experiments.simulated_host(settings))
 
 
 def _live(tell: Callable[[str, float], None] | None = None) -> Host:

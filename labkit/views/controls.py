@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -11,11 +12,25 @@ import ipywidgets as widgets
 
 from labkit.experiments.settings import SettingError, describe, validate
 
-__all__ = ["Controls", "steps"]
+__all__ = ["Controls", "fractions", "steps"]
 
 _WIDE = 1000  # from this ratio of largest to smallest on, a slider goes in proportions and not in steps of one
-_SHOWN = {"cpus": (1, 8), "shares": (64, 4096)}  # what a slider reaches on screen; a start outside widens it
-_STYLE = {"description_width": "108px"}
+_WIDE_FRACTIONS = 200  # the same for numbers with a fraction
+_FEW = 64  # up to so many whole numbers, all are on the slider
+# What a slider reaches on screen, where the experiment's own ``SHOWN`` does not say; a start outside widens it.
+_SHOWN = {
+    "cpus": (1, 8),
+    "vcpus": (1, 8),
+    "machines": (1, 16),
+    "shares": (64, 4096),
+    "cap": (10, 400),
+    "seconds": (1, 30),
+    "seed": (0, 20),
+    "requests": (20, 20_000),  # more take seconds to simulate
+}
+_STEPS = (1.0, 0.5, 0.1, 0.05, 0.01, 0.005, 0.001)
+_FEWEST = 18  # steps that a slider over fractions has at least
+_LABEL = (108, 168, 6.5)  # px: the least and the most room for a label, and what a letter takes
 
 
 def steps(smallest: int, largest: int, *exact: int) -> list[int]:
@@ -36,14 +51,28 @@ def steps(smallest: int, largest: int, *exact: int) -> list[int]:
     return sorted(found)
 
 
+def fractions(smallest: float, largest: float, *exact: float) -> list[float]:
+    """The numbers 1, 1.5, 2, 3, 5, 7 of each power of ten within the range, and those that must be among them."""
+    found = {smallest, largest, *exact}
+    for power in range(math.floor(math.log10(smallest)), math.ceil(math.log10(largest)) + 1):
+        tens = (round(digit * 10.0**power, 9) for digit in (1, 1.5, 2, 3, 5, 7))
+        found.update(number for number in tens if smallest <= number <= largest)
+    return sorted(found)
+
+
+def _step(span: float) -> float:
+    """The step of a slider over fractions: a round number, and never so coarse that there are only a few."""
+    return next((step for step in _STEPS if span / step >= _FEWEST), _STEPS[-1])
+
+
 def _layout() -> widgets.Layout:
     return widgets.Layout(width="340px", max_width="100%")
 
 
 def _slider(label: str, value: Any, entry: dict[str, Any]) -> widgets.Widget:
     """A slider over one number of a setting."""
-    tooltip = f"{label}: {entry['about']}" + (f", in {entry['unit']}" if entry["unit"] else "")
-    shared = {"description": label, "tooltip": tooltip, "style": _STYLE, "layout": _layout()}
+    tooltip = f"{label}: {entry['about']}" + (f", in {entry['unit']}" if entry["unit"] not in ("", "1") else "")
+    shared = {"description": label, "tooltip": tooltip, "layout": _layout()}
     smallest, largest = entry["min"], entry["max"]
     whole = entry["type"] == "integer" or entry.get("item") == "integer"
     if entry["type"] == "choice":
@@ -51,18 +80,36 @@ def _slider(label: str, value: Any, entry: dict[str, Any]) -> widgets.Widget:
     wide = largest >= _WIDE * max(1, smallest)
     smallest, largest = max(smallest, entry["shown"][0]), min(largest, entry["shown"][1])
     smallest, largest = min(smallest, value), max(largest, value)
-    if whole and wide:
+    if whole and wide and largest - smallest > _FEW:
         options = [(f"{number:,}".replace(",", " "), number) for number in steps(smallest, largest, value)]
         return widgets.SelectionSlider(options=options, value=value, **shared)
     if whole:
-        return widgets.IntSlider(value=value, min=smallest, max=largest, **shared)
-    step = 0.5 if largest - smallest > 20 else 0.1
-    return widgets.FloatSlider(value=value, min=smallest, max=largest, step=step, readout_format=".1f", **shared)
+        step = 5 if entry["unit"] == "%" and largest - smallest > 100 and (value - smallest) % 5 == 0 else 1
+        return widgets.IntSlider(value=value, min=smallest, max=largest, step=step, **shared)
+    if 0 < smallest * _WIDE_FRACTIONS <= largest:
+        options = [(f"{number:g}", number) for number in fractions(smallest, largest, value)]
+        return widgets.SelectionSlider(options=options, value=value, **shared)
+    step = _step(largest - smallest)
+    even = round(math.ceil(smallest / step - 1e-9) * step, 6)  # the slider counts its steps from its end
+    places = f".{max(0, -math.floor(math.log10(step) + 1e-9))}f"
+    return widgets.FloatSlider(
+        value=value, min=min(even, value), max=largest, step=step, readout_format=places, **shared
+    )
 
 
-def _labelled(name: str, entry: dict[str, Any]) -> str:
+def _labelled(name: str, entry: dict[str, Any], owner: str = "") -> str:
+    """The setting's name in words, whose it is, and its unit where that tells more."""
     unit = entry["unit"]
-    return f"{name} ({unit})" if unit and unit != name else name
+    words = name.replace("_", " ") + (f" of {owner}" if owner else "")
+    repeated = (name, name.removesuffix("s"), "1")  # "shares of m1 (shares)" and "machines (1)" tell nothing more
+    return f"{words} ({unit})" if unit and unit.lower() not in repeated else words
+
+
+def _owners(experiment: ModuleType, settings: Any, count: int) -> list[str]:
+    """Whose the items of a list are: the experiment's machines, where it names as many; else m1, m2 and so on."""
+    names = getattr(experiment, "names", None)
+    found = list(names(settings)) if callable(names) else []
+    return found if len(found) == count else [f"m{number}" for number in range(1, count + 1)]
 
 
 class Controls:
@@ -92,11 +139,13 @@ class Controls:
         self.by_setting: dict[str, list[widgets.Widget]] = {}
         for name, entry in describe(experiment.Settings).items():
             value = getattr(settings, name)
-            entry["shown"] = _SHOWN.get(name, (entry.get("min"), entry.get("max")))
+            shown = {**_SHOWN, **getattr(experiment, "SHOWN", {})}
+            entry["shown"] = shown.get(name, (entry.get("min"), entry.get("max")))
             if entry["type"] == "list":
+                own = {"type": entry["item"]}
                 sliders = [
-                    _slider(f"{name} of m{number}", item, entry | {"type": entry["item"]})
-                    for number, item in enumerate(value, start=1)
+                    _slider(_labelled(name, entry, owner), item, entry | own)
+                    for owner, item in zip(_owners(experiment, settings, len(value)), value, strict=True)
                 ]
             else:
                 sliders = [_slider(_labelled(name, entry), value, entry)]
@@ -104,6 +153,10 @@ class Controls:
             for slider in sliders:
                 slider.observe(self._moved, names="value")
         every = [slider for sliders in self.by_setting.values() for slider in sliders]
+        least, most, letter = _LABEL
+        room = min(most, max([least, *(16 + letter * len(slider.description) for slider in every)]))
+        for slider in every:
+            slider.style.description_width = f"{room:.0f}px"
         self.box = widgets.Box(every)
         self.box.add_class("labkit-controls")
 

@@ -17,7 +17,7 @@ from labkit.host import Observation
 from labkit.views import text
 from labkit.views.palette import COLUMNS, look
 from labkit.views.picture import Picture
-from labkit.views.words import Quantity, number, quantity
+from labkit.views.words import Quantity, decimals, family, number, quantity
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,16 +66,19 @@ def _short(tag: re.Match[str]) -> str:
     return re.sub(r"-?[0-9]+\.[0-9]{3,}", lambda found: f"{float(found[0]):.2f}", tag[0])
 
 
-def _bars(axes: Axes, rows: list[dict[str, Any]], columns: list[str]) -> None:
+def _longest(rows: list[dict[str, Any]], columns: list[str]) -> float:
+    return max([row[column] for row in rows for column in columns if row[column] is not None], default=1.0) or 1.0
+
+
+def _bars(axes: Axes, rows: list[dict[str, Any]], columns: list[str], longest: float, looks: dict[str, int]) -> None:
     thick = 0.8 / len(columns)
-    longest = max([row[column] for row in rows for column in columns if row[column] is not None] or [1.0])
     for index, row in enumerate(rows):
         for place, column in enumerate(columns):
             value = row[column]
             if value is None:
                 continue
             at = index + (place - (len(columns) - 1) / 2) * thick
-            colour = look(index).colour
+            colour = look(looks[row["machine"]]).colour
             how: dict[str, Any] = {"edgecolor": _INK, "linewidth": 0.8}
             if column == "theory":
                 how |= {"facecolor": "none", "linestyle": (0, (3, 2))}
@@ -84,10 +87,14 @@ def _bars(axes: Axes, rows: list[dict[str, Any]], columns: list[str]) -> None:
             else:
                 how |= {"facecolor": colour}
             axes.barh(at, value, thick * 0.86, **how)
-            axes.text(value + longest * 0.015, at, f"{number(value)} {column}", va="center", fontsize=7.5)
+            said = f"{number(value, decimals(row['unit']))} {column}"
+            axes.text(value + longest * 0.015, at, said, va="center", fontsize=7.5)
 
 
-def _panel(words: Quantity, rows: list[dict[str, Any]], columns: list[str]) -> str:
+def _panel(
+    words: Quantity, rows: list[dict[str, Any]], columns: list[str], longest: float, looks: dict[str, int]
+) -> str:
+    """One quantity's bars; `longest` ends the axis, and `looks` numbers the machines."""
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -96,15 +103,18 @@ def _panel(words: Quantity, rows: list[dict[str, Any]], columns: list[str]) -> s
         drawn = Figure(figsize=(4.2, 0.95 + len(rows) * (0.2 + 0.19 * len(columns))), facecolor="none")
         FigureCanvasSVG(drawn)
         height = drawn.get_figheight()
-        axes = drawn.add_axes((0.1, 0.47 / height, 0.89, (height - 0.85) / height), facecolor="none")
-        _bars(axes, rows, columns)
         names = [row["machine"] for row in rows]
+        left = max(0.1, 0.03 + 0.02 * max(map(len, names)))
+        axes = drawn.add_axes((left, 0.47 / height, 0.99 - left, (height - 0.85) / height), facecolor="none")
+        _bars(axes, rows, columns, longest, looks)
         axes.set_yticks(range(len(rows)), names)
-        axes.invert_yaxis()
-        longest = max([row[column] for row in rows for column in columns if row[column] is not None] or [1.0])
-        axes.set_xlim(0, (longest or 1.0) * 1.42)
+        axes.set_ylim(len(rows) - 0.5, -0.5)  # the first machine on top, and room also for a bar that is not there
+        axes.set_xlim(0, longest * 1.42)
+        axes.set_xticks(
+            [mark for mark in axes.get_xticks() if 0 <= mark <= longest * 1.36]
+        )  # at the very end it is cut
         axes.set_xlabel(f"{words.label} ({words.unit_words})")
-        axes.set_title(words.look_at, fontsize=9.5, loc="left", x=-0.1, pad=8)
+        axes.set_title(words.look_at, fontsize=9.5, loc="left", x=-left / (0.99 - left), pad=8)
         axes.tick_params(axis="y", length=0)
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="x", color=_INK, alpha=0.15, linewidth=0.6)
@@ -114,7 +124,8 @@ def _panel(words: Quantity, rows: list[dict[str, Any]], columns: list[str]) -> s
     svg = sink.getvalue()
     salt = hashlib.sha256((svg + words.name).encode()).hexdigest()[:8]
     spoken = "; ".join(
-        f"{row['machine']}: " + ", ".join(f"{column} {number(row[column])}" for column in columns) for row in rows[:12]
+        f"{row['machine']}: " + ", ".join(f"{column} {number(row[column], words.places)}" for column in columns)
+        for row in rows[:12]
     )
     more = f"; and {len(rows) - 12} more machines" if len(rows) > 12 else ""
     return _theme_aware(svg, f"lk{salt}", f"Bar chart. {words.heading}. {spoken}{more}.")
@@ -137,6 +148,11 @@ def _has(seen: Observation | None, column: str, rows: list[dict[str, Any]]) -> b
     return seen is not None or (column == "theory" and any(row["theory"] is not None for row in rows))
 
 
+def _filled(rows: list[dict[str, Any]], columns: list[str]) -> list[str]:
+    """The columns in which a quantity has any number; a quantity without theory needs no room for it."""
+    return [column for column in columns if any(row[column] is not None for row in rows)] or columns
+
+
 def figure(outcome: Outcome) -> Picture:
     """Theory, simulation and measurement in one picture: three bars a machine, a panel for each quantity.
 
@@ -153,8 +169,14 @@ def figure(outcome: Outcome) -> Picture:
     rows = outcome.rows
     seen = {"theory": None, "simulated": outcome.simulated, "live": outcome.live}
     columns = [column for column in COLUMNS if _has(seen[column], column, rows)]
+    looks = {name: place for place, name in enumerate(dict.fromkeys(row["machine"] for row in rows))}
+    grouped = text.by_quantity(rows)
+    longest: dict[str, float] = {}
+    for name, those in grouped.items():
+        longest[family(name)] = max(longest.get(family(name), 0.0), _longest(those, columns))
     panels = [
-        _panel(quantity(outcome.experiment, name), those, columns) for name, those in text.by_quantity(rows).items()
+        _panel(quantity(outcome.experiment, name), those, _filled(those, columns), longest[family(name)], looks)
+        for name, those in grouped.items()
     ]
     body = (
         '<figure class="labkit-figure" style="margin:0">'

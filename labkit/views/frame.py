@@ -6,26 +6,27 @@ the frame says where each begins. So a redraw is one message with one buffer.
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from labkit.experiments.outcome import Outcome
 from labkit.host import Observation
 from labkit.views import text
 from labkit.views.palette import COLUMNS, looks_for_browser
-from labkit.views.words import quantity
+from labkit.views.words import family, known, quantity
 
 __all__ = ["Curve", "build", "curves_of"]
 
 _TIME_LINE = 1.0  # s of the run that the time line covers
 _MOST_BLOCKS = 6000
+_THROTTLED = -1.0  # in the place of a CPU's number: a stretch in which a cap kept the machine off all of them
 _WHOLE = {"CPU": 1.0, "1": 1.0}  # axes reach at least there, so that lengths can be compared over time
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Curve:
     """One line of a chart: a column's quantity of a machine over time, in seconds."""
 
@@ -60,25 +61,34 @@ class _Block:
 
 
 def curves_of(outcome: Outcome) -> list[Curve]:
-    """The curves of an outcome: what each host saw over time, and theory as a level line."""
+    """The curves of an outcome: what each host saw over time, and theory as a level line.
+
+    A quantity that no host has seen over time, such as a mean response time, has no curves, nor has its theory.
+    """
     curves = []
-    longest = max((seen.seconds for seen in (outcome.simulated, outcome.live) if seen), default=0.0)
+    hosts = [(column, seen) for column, seen in (("simulated", outcome.simulated), ("live", outcome.live)) if seen]
+    longest = max((seen.seconds for _, seen in hosts), default=0.0)
+    over_time = {line.quantity for _, seen in hosts for line in seen.series}
     for row in outcome.rows:
-        if row["theory"] is not None:
+        if row["theory"] is not None and row["quantity"] in over_time:
             levels = (row["theory"], row["theory"])
             curves.append(Curve("theory", row["machine"], row["quantity"], (0.0, longest), levels))
-    for column, seen in (("simulated", outcome.simulated), ("live", outcome.live)):
-        for line in seen.series if seen else ():
+    for column, seen in hosts:
+        for line in seen.series:
             curves.append(Curve(column, line.machine, line.quantity, line.times, line.values))
     return curves
 
 
 def _time_line(seen: Observation | None, machines: Mapping[str, int], block: _Block) -> dict[str, Any]:
-    """The blocks of the CPUs' time line: start, length (ms), CPU and machine of each, four numbers a block."""
+    """The blocks of the CPUs' time line, four numbers a block: start, length (ms), CPU and machine of each.
+
+    In the place of the CPU, -1 stands for a stretch in which its cap kept the machine off every CPU.
+    """
     packed = array("f")
     cpus, end = 1, min(_TIME_LINE, seen.seconds if seen else 0.0)
     for event in seen.events if seen else ():
-        if event.kind != "run" or event.machine not in machines or event.cpu is None:
+        cpu = _THROTTLED if event.kind == "throttled" else event.cpu if event.kind == "run" else None
+        if cpu is None or event.machine not in machines:
             continue
         if event.time >= end:
             break
@@ -86,11 +96,20 @@ def _time_line(seen: Observation | None, machines: Mapping[str, int], block: _Bl
             end = event.time
             break
         length = min(event.seconds, end - event.time)
-        packed.extend((event.time * 1000, length * 1000, event.cpu, machines[event.machine]))
-        cpus = max(cpus, event.cpu + 1)
+        packed.extend((event.time * 1000, length * 1000, cpu, machines[event.machine]))
+        cpus = max(cpus, int(cpu) + 1)
     at = len(block.numbers)
     block.numbers.extend(packed)
     return {"cpus": cpus, "ms": end * 1000, "at": at, "n": len(packed) // 4, "note": "simulated"}
+
+
+def _over_time(name: str, outcome: Outcome, curves: list[dict[str, Any]], machines: int) -> dict[str, Any]:
+    """What goes on through the phases of an experiment: curves alone; bars and numbers are those of the phases."""
+    (unit,) = {one for phase, one in outcome.experiment.QUANTITIES.items() if family(phase) == name}
+    words = known(name, unit)
+    heading = f"{words.label.partition(':')[0]}, from the beginning to the end ({words.unit_words})"
+    entry: dict[str, Any] = {"name": name, "unit": unit, "heading": heading, "places": words.places, "curves": curves}
+    return entry | {column: [None] * machines for column in COLUMNS}
 
 
 def _column(rows: list[dict[str, Any]], column: str, machines: Mapping[str, int]) -> list[float | None]:
@@ -98,12 +117,36 @@ def _column(rows: list[dict[str, Any]], column: str, machines: Mapping[str, int]
     return [by_machine.get(machine) for machine in machines]
 
 
-def _top(entry: Mapping[str, Any], vcpus: int) -> float | None:
-    """Where the axis ends, whatever is measured: no machine gets more than its vCPUs; None where nothing is known."""
-    if entry["unit"] not in _WHOLE:
+def _possible(unit: str, settings: Any) -> float | None:
+    """The most that can be measured: a fraction's whole, and of CPUs one for each vCPU; None where nothing is known."""
+    if unit == "1":
+        return 1.0
+    if unit != "CPU":
         return None
-    possible = 1.0 if entry["unit"] == "1" else float(vcpus)
-    return 1.05 * max([possible, *(value for name in ("theory", "simulated") for value in entry[name] if value)])
+    counts = [1.0]
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        if field.name == "vcpus" or field.metadata.get("unit") in ("vCPU", "vCPUs"):
+            counts += [float(one) for one in (value if isinstance(value, tuple) else (value,))]
+    return max(counts)
+
+
+def _scales(quantities: list[dict[str, Any]], settings: Any, numbers: Sequence[float]) -> None:
+    """Where each quantity's axis ends; the phases of one quantity end at the same, to be compared by eye.
+
+    `whole`: it reaches at least there. `top`: it ends there whatever is measured; None where nothing is known.
+    """
+    for entry in quantities:
+        related = [other for other in quantities if family(other["name"]) == family(entry["name"])]
+        foreseen = [value for other in related for name in ("theory", "simulated") for value in other[name] if value]
+        for line in (line for other in related for line in other["curves"] if line["column"] != "live"):
+            foreseen.append(max(numbers[line["v"] : line["v"] + line["n"]]))
+        measured = [value for other in related for value in other["live"] if value]
+        possible = _possible(entry["unit"], settings)
+        entry["top"] = None if possible is None else 1.05 * max([possible, *foreseen])
+        entry["whole"] = _WHOLE.get(entry["unit"], 0.0)
+        if len(related) > 1:
+            entry["whole"] = max([entry["whole"], *foreseen, *measured])
 
 
 def build(
@@ -143,11 +186,13 @@ def build(
     quantities = []
     for name, those in text.by_quantity(rows).items():
         words = quantity(outcome.experiment, name)
-        entry: dict[str, Any] = {"name": name, "unit": words.unit, "heading": words.heading}
-        entry["whole"] = _WHOLE.get(words.unit, 0.0)
+        entry: dict[str, Any] = {"name": name, "unit": words.unit, "heading": words.heading, "places": words.places}
         entry |= {column: _column(those, column, machines) for column in COLUMNS}
-        entry["top"] = _top(entry, getattr(outcome.settings, "vcpus", 1))
         quantities.append(entry | {"curves": lines.get(name, [])})
+    for name in dict.fromkeys(family(entry["name"]) for entry in quantities):
+        if name in lines and not any(entry["name"] == name for entry in quantities):
+            quantities.append(_over_time(name, outcome, lines[name], len(machines)))
+    _scales(quantities, outcome.settings, block.numbers)
     time_line = time_line or outcome.simulated
     where = [text.simulated_line(outcome.simulated)] if outcome.simulated else []
     if outcome.live or outcome.why_not_live:

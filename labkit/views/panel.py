@@ -1,7 +1,8 @@
 """The panel of an experiment: sliders, a Simulated | Live switch, and the live view.
 
 On *Simulated* a slider runs the simulated host anew and redraws at once. On *Live* the guests boot, the same slider
-calls libvirt on them while they run, and what they get streams in beside the simulated curve.
+calls libvirt on them while they run, and what they get streams in beside the simulated curve. An experiment that has
+an end cannot stream: there the switch says *Run live once*, and goes back by itself when the run is over.
 """
 
 from __future__ import annotations
@@ -23,11 +24,15 @@ from labkit.views.controls import Controls
 from labkit.views.hostview import HostView
 from labkit.views.latest import Latest
 from labkit.views.said import Said
-from labkit.views.session import Audience, Session, stop_running
+from labkit.views.session import Audience, Session, stop_running, streams
 
 __all__ = ["Panel"]
 
-_SIMULATED, _LIVE = "Simulated", "Live"
+_SIMULATED, _LIVE, _ONCE = "Simulated", "Live", "Run live once"
+_TOOLTIPS = {
+    True: "real guests on this machine: takes seconds to start",
+    False: "real guests on this machine, with the settings as they stand: from the beginning to the end, once",
+}
 
 
 class Panel(widgets.VBox):
@@ -63,18 +68,20 @@ class Panel(widgets.VBox):
         self.experiment = experiment_of(experiment)
         self.settings = settings_of(self.experiment, settings)
         self._openers = Openers.of(open_live, open_simulated)
+        self._streams = streams(self.experiment)
         self._session: Session | None = None
         self._time_line: Observation | None = None
+        self._measured = False  # whether the present live run, or the last one, has shown anything
         self._serial = 0
         self._drawing = threading.Lock()
         self._latest = Latest(self._follow)
         self.view = HostView()
         self.controls = Controls(self.experiment, self.settings, self._latest.ask, self._tell_error)
         self.switch = widgets.ToggleButtons(
-            options=[_SIMULATED, _LIVE],
+            options=[(_SIMULATED, _SIMULATED), (_LIVE if self._streams else _ONCE, _LIVE)],
             description="Host:",
-            tooltips=["the simulated host: answers at once", "real guests on this machine: takes seconds to start"],
-            style={"description_width": "auto", "button_width": "96px"},
+            tooltips=["the simulated host: answers at once", _TOOLTIPS[self._streams]],
+            style={"description_width": "auto", "button_width": "96px" if self._streams else "120px"},
             layout=widgets.Layout(width="auto"),
         )
         self.stop_button = widgets.Button(description="Stop", icon="stop", tooltip="Switch the live guests off")
@@ -92,6 +99,7 @@ class Panel(widgets.VBox):
         top.add_class("labkit-switch")
         super().__init__([top, self.alert, self.controls.box, self.view, self.asked])
         self.add_class("labkit-panel")
+        self.outcome = Outcome(self.experiment, self.settings, None, None, {"simulated": None, "live": None})
         stop_running(wait=0)  # a cell that runs again leaves no guests of its last run behind
         self._simulate(self.settings)
         self._text = self._text_twin()
@@ -127,7 +135,8 @@ class Panel(widgets.VBox):
 
     def _text_twin(self) -> str:
         names = [slider.description for sliders in self.controls.by_setting.values() for slider in sliders]
-        return "\n".join([text.table(self.outcome), f"controls: {', '.join(names)}; host: Simulated or Live"])
+        live = _LIVE if self._streams else _ONCE
+        return "\n".join([text.table(self.outcome), f"controls: {', '.join(names)}; host: {_SIMULATED} or {live}"])
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         bundle = super()._repr_mimebundle_(**kwargs)
@@ -165,15 +174,16 @@ class Panel(widgets.VBox):
             self.stop()
 
     def start(self) -> None:
-        """Boot the guests and stream what they get, until `stop`."""
+        """Boot the guests and stream what they get, until `stop`; or run them once, where the experiment has an end."""
         if self.switch.value != _LIVE:
             self.switch.value = _LIVE  # which calls this again
             return
         if self._session is not None:
             return
         self.alert.value = ""
+        self._measured = False
         self.stop_button.layout.display = ""
-        self.controls.only(getattr(self.experiment, "ADJUSTS", self._lists()))
+        self.controls.only(getattr(self.experiment, "ADJUSTS", self._lists()) if self._streams else ())
         self._tell_progress("starting", 0.0)
         self.said.value = "Starting the live host."
         audience = Audience(self._booting, self._streamed, self._tell_journal, self._ended)
@@ -213,9 +223,10 @@ class Panel(widgets.VBox):
         self._tell_progress(f"{words} …", min(done, 0.99))
 
     def _streamed(self, outcome: Outcome, curves: list[frames.Curve], span: tuple[float, float]) -> None:
-        self._show(outcome, curves=curves, span=(span[0], max(span[1], 6.0)))
+        self._measured = True
+        self._show(outcome, curves=curves, span=(span[0], max(span[1], 6.0) if self._streams else span[1]))
         accelerator = outcome.live.provenance.accelerator if outcome.live else ""
-        if self._session is not None and not self._session.stopping:
+        if self._streams and self._session is not None and not self._session.stopping:
             self.said.value = "The guests are up; measuring."
         self._tell_progress(f"live{' on ' + accelerator if accelerator else ''}, {span[1]:.0f} s", 1.0)
 
@@ -224,9 +235,8 @@ class Panel(widgets.VBox):
         self.switch.disabled = self.stop_button.disabled = False
         self.stop_button.layout.display = "none"
         self.controls.only(None)
-        measured = problem is None and self.outcome.live is not None
         self.switch.value = _SIMULATED
-        if measured:
+        if problem is None and self._measured:
             self.said.value = "The guests are off; this is what they got. Move a slider to simulate again."
             self._tell_progress(self.said.value, 1.0)
             return

@@ -14,11 +14,13 @@ from labkit.views import text
 from labkit.views.asked import Openers, experiment_of, settings_of
 from labkit.views.figures import figure
 from labkit.views.picture import Picture
-from labkit.views.watched import WatchedHost
+from labkit.views.watched import WatchedHost, machines_of
 from labkit.views.words import number, quantity, signed
 
 __all__ = ["Result", "run"]
 
+# What is said aloud, by the first word of what a host says it is doing; all the rest is part of starting.
+_ALOUD = {"measuring": "Measuring.", "the": "The guests are at work.", "waiting": "Waiting for the guests."}
 _CELL = 'style="text-align:right;padding:1px 8px;font-variant-numeric:tabular-nums"'
 
 
@@ -67,12 +69,14 @@ def _table(outcome: Outcome) -> str:
         )
         body = "".join(
             f'<tr><th scope="row" style="text-align:left">{html.escape(row["machine"])}</th>'
-            + "".join(f"<td {_CELL}>{number(row[column])}</td>" for column in ("theory", "simulated", "live"))
-            + f"<td {_CELL}>{signed(text.error(row))}</td></tr>"
+            + "".join(
+                f"<td {_CELL}>{number(row[column], words.places)}</td>" for column in ("theory", "simulated", "live")
+            )
+            + f"<td {_CELL}>{signed(text.error(row), words.places)}</td></tr>"
             for row in rows
         )
         parts.append(
-            f'<div role="region" tabindex="0" aria-label="Table: {html.escape(words.label)}" '
+            f'<div role="group" tabindex="0" aria-label="Table: {html.escape(words.label)}" '
             'style="max-width:100%;overflow-x:auto"><table style="margin:0 24px 0 0;font-size:90%">'
             '<caption style="caption-side:top;text-align:left;font-weight:600;color:inherit">'
             f"{html.escape(words.heading)}</caption>"
@@ -104,7 +108,7 @@ class _Teller:
         if self._line is None:
             self._line, self._said = _progress_line() or (False, None)
         if self._line:
-            aloud = "Measuring." if words.startswith("measuring") else "Starting the live host."
+            aloud = _ALOUD.get(words.split(" ")[0].lower(), "Starting the live host.")
             if self._said.value != aloud:
                 self._said.value = aloud
             self._line.value = (
@@ -190,7 +194,7 @@ def _with_live(outcome: Outcome, openers: Openers) -> tuple[Outcome, list[str]]:
     from labkit.views.session import stop_running
 
     tell = _Teller()
-    machines = len(getattr(outcome.settings, "shares", ()))
+    machines = machines_of(outcome.experiment, outcome.settings)
     opened: list[WatchedHost] = []
 
     def open_watched() -> Host:

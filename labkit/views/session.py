@@ -1,4 +1,4 @@
-"""A live run that goes on until somebody stops it, in a thread of its own.
+"""A live run in a thread of its own: it goes on until somebody stops it, or, where it has an end, until that.
 
 It boots the guests, watches them in short stretches, and after each tells the panel what they got. A simulated host
 with the same machines runs beside it for the same stretches and is changed at the same moments, so the two curves can
@@ -13,16 +13,17 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from labkit.experiments.outcome import Outcome
+from labkit.experiments.outcome import Outcome, compare
 from labkit.host import HostError
 from labkit.views.asked import Openers
-from labkit.views.frame import Curve
+from labkit.views.frame import Curve, curves_of
 from labkit.views.tape import KEPT, Tape
-from labkit.views.watched import Stopped, WatchedHost
+from labkit.views.watched import Stopped, WatchedHost, machines_of
 
-__all__ = ["Audience", "Session", "stop_running"]
+__all__ = ["Audience", "Session", "stop_running", "streams"]
 
 _STRETCH = 1.0  # s between two tellings
+_AT_ANY_MOMENT = {"cpu", "ready", "throttled"}  # what `Host.observe` gives
 _EVERY = 0.25  # s between two points of a curve
 
 _running: list[Session] = []
@@ -51,13 +52,23 @@ class Audience:
     end: Callable[[HostError | None], None]
 
 
+def streams(experiment: ModuleType) -> bool:
+    """Whether its machines can be watched without end and changed meanwhile; else a live run is one run, with an end.
+
+    That takes `prepare` and `adjust`, and that all its quantities can be read off at any moment. A mean response time,
+    or what happened before, during and after something, is known only at the end.
+    """
+    able = hasattr(experiment, "prepare") and hasattr(experiment, "adjust")
+    return able and set(experiment.QUANTITIES) <= _AT_ANY_MOMENT
+
+
 class Session:
-    """One live run.
+    """One live run: without end where the experiment `streams`, else once from its beginning to its end.
 
     Parameters
     ----------
     experiment : module
-        The experiment, with `prepare` and `adjust`.
+        The experiment.
     settings : object
         Its settings at the start.
     openers : Openers
@@ -104,9 +115,13 @@ class Session:
             stop_running()
             with _running_guard:
                 _running.append(self)
-            machines = len(getattr(self.settings, "shares", ())) or 1
+            machines = machines_of(self.experiment, self.settings)
             with WatchedHost(self.openers.open_live, self._booting, machines, self._stop) as host:
-                self._watch(host)
+                if streams(self.experiment):
+                    self._watch(host)
+                else:
+                    self._once(host)
+                    problem = None
         except Stopped:
             problem = None
         except HostError as error:
@@ -123,6 +138,15 @@ class Session:
     def _booting(self, words: str, done: float) -> None:
         if not self._streaming:
             self.audience.progress(words, done)
+
+    def _once(self, host: WatchedHost) -> None:
+        measured = self.experiment.run(host, self.settings)
+        self.audience.journal(host.journal())
+        settings = self.settings
+        beside = compare(self.experiment, settings, simulated=lambda: self.openers.simulated(settings)).simulated
+        outcome = Outcome(self.experiment, settings, beside, measured, {"simulated": None, "live": measured.seconds})
+        curves = curves_of(outcome)
+        self.audience.step(outcome, curves, (0.0, max((curve.times[-1] for curve in curves if curve.times), default=0)))
 
     def _watch(self, host: WatchedHost) -> None:
         machines = self.experiment.prepare(host, self.settings)

@@ -11,14 +11,25 @@ from typing import Any
 
 from labkit.experiments.outcome import Outcome
 from labkit.host import Observation
-from labkit.views.words import listed, number, quantity, setting_line, signed
+from labkit.views.words import Quantity, decimals, listed, number, quantity, setting_line, signed
 
-__all__ = ["DISTURBED", "by_quantity", "disturbed_line", "error", "live_line", "reading", "simulated_line", "table"]
+__all__ = [
+    "DISTURBED",
+    "by_quantity",
+    "disturbed_line",
+    "error",
+    "headline",
+    "live_line",
+    "reading",
+    "simulated_line",
+    "table",
+]
 
 DISTURBED = 0.03
 """Above this fraction of a CPU used by others, a live measurement is marked as disturbed."""
 
 _ALL = 4  # up to so many machines, the sentence that is read aloud names each
+_FELT = ("response_during", "response")  # what people feel comes before what machines get
 _HEAD = ("machine", "theory", "simulated", "live", "live − simulated")
 
 
@@ -69,39 +80,57 @@ def disturbed_line(seen: Observation | None) -> str:
     )
 
 
-def _furthest(rows: list[dict[str, Any]], bounds: dict[str, float]) -> str:
+def _furthest(rows: list[dict[str, Any]], bounds: dict[str, float], words: Quantity) -> str:
     apart = [(abs(difference), row) for row in rows if (difference := error(row)) is not None]
     if not apart:
         return ""
     gap, row = max(apart, key=lambda pair: pair[0])
     bound = bounds.get(row["quantity"])
     held = "" if bound is None else f", {'within' if gap <= bound else 'beyond'} the bound of {bound:g}"
-    return f"; live and simulated are at most {gap:.3f} apart (on {row['machine']}){held}"
+    return f"; live and simulated are at most {number(gap, words.places)} apart (on {row['machine']}){held}"
+
+
+def _about(words: Quantity) -> str:
+    """What the sentence is about, where its unit does not tell: numbers in CPU need no more words."""
+    if words.name == "cpu":
+        return ""
+    name = words.label.partition(":")[0]
+    return f" {name if name[:2].isupper() else name[0].lower() + name[1:]}"
+
+
+def headline(outcome: Outcome) -> str:
+    """The quantity that is read aloud; "" where there is none.
+
+    The experiment's ``HEADLINE`` where it names one; else how long people wait, where that is known; else its first.
+    """
+    names = list(by_quantity(outcome.rows))
+    wanted = (getattr(outcome.experiment, "HEADLINE", None), *_FELT, *names)
+    return next((name for name in wanted if name in names), "")
 
 
 def reading(outcome: Outcome) -> str:
-    """One sentence that reads the first quantity aloud, and names the column that it reads: live where there is one.
+    """One sentence that reads one quantity aloud, and names the column that it reads: live where there is one.
 
     Up to four machines are all named with their numbers; of more, those that have the most and the least.
     """
-    groups = by_quantity(outcome.rows)
-    if not groups:
-        return "Nothing was run."
-    name, rows = next(iter(groups.items()))
+    name = headline(outcome)
+    rows = by_quantity(outcome.rows).get(name, [])
     column = "live" if outcome.live else "simulated"
-    words = quantity(outcome.experiment, name)
-    unit = "" if words.unit == "1" else f" {words.unit}"
     found = [(row[column], row["machine"]) for row in rows if row[column] is not None]
-    (least, _), (most, highest) = min(found), max(found)
-    if len(found) > 1 and most - least < 0.0005:
-        said = f"all machines get the same, {number(most)}{unit}"
+    if not found:
+        return "Nothing was run."
+    words = quantity(outcome.experiment, name)
+    unit, places = words.after_number, words.places
+    (least, lowest), (most, highest) = min(found), max(found)
+    if len(found) > 1 and most - least < 0.5 * 10**-places:
+        said = f"all machines get the same, {number(most, places)}{unit}"
     elif len(found) <= _ALL:
-        said = ", ".join(f"{machine} {number(value)}" for value, machine in found) + unit
+        said = ", ".join(f"{machine} {number(value, places)}" for value, machine in found) + unit
     else:
-        lowest = min(found)[1]
-        said = f"{highest} has the most, {number(most)}{unit}, and {lowest} the least, {number(least)}{unit}"
-    furthest = _furthest(rows, outcome.experiment.bounds(outcome.settings))
-    return f"{column.capitalize()}: {said}{furthest}."
+        said = f"{highest} has the most, {number(most, places)}{unit}, and {lowest} the least, "
+        said += f"{number(least, places)}{unit}"
+    furthest = _furthest(rows, outcome.experiment.bounds(outcome.settings), words)
+    return f"{column.capitalize()}{_about(words)}: {said}{furthest}."
 
 
 def table(outcome: Outcome) -> str:
@@ -119,9 +148,9 @@ def table(outcome: Outcome) -> str:
         lines += ["", quantity(outcome.experiment, name).heading]
         lines.append(f"{_HEAD[0]:<{wide}}  {_HEAD[1]:>9}  {_HEAD[2]:>9}  {_HEAD[3]:>9}  {_HEAD[4]:>16}")
         for row in rows:
-            cells = [number(row[column]) for column in _HEAD[1:4]]
-            shown = "  ".join(f"{cell:>9}" for cell in cells)
-            lines.append(f"{row['machine']:<{wide}}  {shown}  {signed(error(row)):>16}")
+            places = decimals(row["unit"])
+            shown = "  ".join(f"{number(row[column], places):>9}" for column in _HEAD[1:4])
+            lines.append(f"{row['machine']:<{wide}}  {shown}  {signed(error(row), places):>16}")
     lines += ["", reading(outcome), simulated_line(outcome.simulated), live_line(outcome.live, outcome.why_not_live)]
     if notice := disturbed_line(outcome.live):
         lines.append(notice)

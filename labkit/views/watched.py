@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Any
 
 from labkit.host import Host, Machine, Observation
 
-__all__ = ["Stopped", "WatchedHost"]
+__all__ = ["Stopped", "WatchedHost", "machines_of"]
 
 
 class Stopped(Exception):  # noqa: N818 - not an error: somebody pressed Stop
     """The person asked to stop."""
+
+
+def machines_of(experiment: ModuleType, settings: Any) -> int:
+    """How many machines an experiment is going to make, so that starting them can be told as a part of the whole.
+
+    As its ``machines(settings)`` says; where it has none, its setting ``machines``, or one for each item of its first
+    list.
+    """
+    counted = getattr(experiment, "machines", None)
+    if callable(counted):
+        return max(1, counted(settings))
+    number = getattr(settings, "machines", None)
+    if isinstance(number, int):
+        return max(1, number)
+    return max(1, next((len(value) for value in vars(settings).values() if isinstance(value, tuple)), 1))
 
 
 class WatchedHost:
@@ -45,6 +60,7 @@ class WatchedHost:
         self._machines = max(1, machines)
         self._stop = stop
         self._up = 0
+        self._looks = 0
         self.asked: list[str] = []
         self.watching = False
         self._step("opening the live host", 0.0)
@@ -77,9 +93,11 @@ class WatchedHost:
         return machine
 
     def observe(self, seconds: float, every: float = 0.2) -> Observation:
-        """As `Host.observe`, told as it goes."""
+        """As `Host.observe`, told as it goes; an experiment in phases looks several times, and each is told."""
         self.watching = True
-        self._step(f"measuring for {seconds:g} s", 0.0)
+        self._looks += 1
+        again = f", look {self._looks}" if self._looks > 1 else ""
+        self._step(f"measuring for {seconds:.3g} s{again}", 0.0)
         return self._host.observe(seconds, every)
 
     def journal(self) -> list[str]:

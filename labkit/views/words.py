@@ -7,14 +7,31 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
-__all__ = ["ABSENT", "Quantity", "listed", "number", "quantity", "setting_line", "signed"]
+__all__ = [
+    "ABSENT",
+    "Quantity",
+    "decimals",
+    "family",
+    "known",
+    "listed",
+    "number",
+    "quantity",
+    "setting_line",
+    "signed",
+]
 
 ABSENT = "–"
-_FRACTION = "1"
 _KNOWN = {
     "cpu": ("CPU time used", "Whose bar is longest? That machine gets most of the CPU."),
     "ready": ("Ready time: wanted a CPU, had to wait", "The longer the bar, the longer the machine waits in line."),
+    "throttled": ("Throttled: wanted a CPU, its cap said no", "A long bar: the machine's own cap holds it back."),
+    "response": ("Mean response time", "The longer the bar, the longer a customer waits for an answer."),
+    "throughput": ("Throughput: requests answered", "Does each machine answer as many as come?"),
+    "utilisation": ("Utilisation: how busy its vCPUs are", "Near 1 nothing is left for a bad moment."),
 }
+_PHASES = {"before": "before", "during": "during the spike", "after": "after"}  # as in ``cpu_during``
+_UNITS = {"1": "fraction of the time", "1/s": "per second"}
+_DECIMALS = {"ms": 1, "1/s": 2, "MiB": 1, "B": 0, "Mbit/s": 1}  # of the others 3: a thousandth of a CPU, of a second
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +46,17 @@ class Quantity:
     @property
     def unit_words(self) -> str:
         """The unit as a person reads it: ``"1"`` is a fraction of the time."""
-        return "fraction of the time" if self.unit == _FRACTION else self.unit
+        return _UNITS.get(self.unit, self.unit)
+
+    @property
+    def after_number(self) -> str:
+        """The unit as it stands behind a number, with its space; a fraction has none."""
+        return "" if self.unit == "1" else f" {self.unit_words}"
+
+    @property
+    def places(self) -> int:
+        """How many decimals a number of it has."""
+        return decimals(self.unit)
 
     @property
     def heading(self) -> str:
@@ -37,13 +64,37 @@ class Quantity:
         return f"{self.label} ({self.unit_words})"
 
 
+def decimals(unit: str) -> int:
+    """How many decimals a number in that unit is shown with."""
+    return _DECIMALS.get(unit, 3)
+
+
+def family(name: str) -> str:
+    """What a quantity is one phase of: ``"cpu"`` of ``"cpu_during"``; else its own name.
+
+    Those of one family are drawn on one scale.
+    """
+    stem, _, phase = name.rpartition("_")
+    return stem if phase in _PHASES and stem else name
+
+
+def known(name: str, unit: str) -> Quantity:
+    """The words for a quantity that every host gives, whatever the experiment."""
+    return Quantity(name, unit, *_KNOWN.get(name, (name, "")))
+
+
 def quantity(experiment: ModuleType, name: str) -> Quantity:
     """The words for one of an experiment's quantities.
 
-    An experiment may bring its own in ``LABELS``, as ``{"cpu": ("CPU time used", "Look at …")}``.
+    An experiment may bring its own in ``LABELS``, as ``{"cpu": ("CPU time used", "Look at …")}``. A name that ends
+    in ``_before``, ``_during`` or ``_after`` is that phase of the quantity named before it.
     """
-    own = getattr(experiment, "LABELS", {}).get(name)
-    label, look_at = own or _KNOWN.get(name, (name, ""))
+    labels = {**_KNOWN, **getattr(experiment, "LABELS", {})}
+    stem = family(name)
+    label, look_at = labels.get(name) or labels.get(stem, (stem, ""))
+    if stem != name and name not in labels:
+        phase = _PHASES[name.rpartition("_")[2]]
+        label, look_at = f"{label.partition(':')[0]}, {phase}", ""
     return Quantity(name, experiment.QUANTITIES[name], label, look_at)
 
 
@@ -81,6 +132,6 @@ def setting_line(settings: Any) -> str:
         value = getattr(settings, field.name)
         unit = field.metadata.get("unit", "")
         shown = ", ".join(map(_plain, value)) if isinstance(value, tuple) else _plain(value)
-        # A unit that only repeats the setting's name, such as "shares", tells nothing.
-        parts.append(f"{field.name} = {shown}" + (f" {unit}" if unit and unit != field.name else ""))
+        # A unit that only repeats the setting's name, such as "shares", tells nothing, nor does that of a bare number.
+        parts.append(f"{field.name} = {shown}" + (f" {unit}" if unit and unit not in (field.name, "1") else ""))
     return " · ".join(parts)

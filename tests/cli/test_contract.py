@@ -43,6 +43,37 @@ def test_run_simulated():
     assert used == pytest.approx([1 / 7, 2 / 7, 4 / 7])
 
 
+ROWS = {
+    "cpu-cap": [(f"m{n}", *what) for n in (1, 2, 3) for what in (("cpu", "CPU"), ("ready", "1"), ("throttled", "1"))],
+    "cpu-overcommit": [(f"m{n}", *what) for n in (1, 2, 3, 4) for what in (("cpu", "CPU"), ("ready", "1"))],
+    "cpu-monopoly": [("greedy", "cpu", "CPU"), ("web", "cpu", "CPU"), ("web", "response", "ms")],
+    "cpu-sizing": [(f"m{n}", *what) for n in (1, 2) for what in (("throughput", "1/s"), ("response", "s"))],
+    "cpu-spike": [
+        (machine, f"{quantity}_{phase}", unit)
+        for machine in ("spike", "m1", "m2")
+        for quantity, unit in (("cpu", "CPU"), ("response", "ms"))
+        for phase in ("before", "during", "after")
+    ],
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_rows_of_every_experiment(name):
+    reply = labkit("run", name, "--json")
+    assert (reply.code, reply.err) == (0, "")
+    assert [(row["machine"], row["quantity"], row["unit"]) for row in reply.json["rows"]] == ROWS[name]
+    assert all(row["simulated"] is not None and row["live"] is None for row in reply.json["rows"])
+    assert name in labkit("run", name).out
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_theory_alone_has_the_same_rows(name):
+    reply = labkit("run", name, "--host", "live", "--json")
+    assert reply.code == 1 and reply.json["host"]["why_not_live"]
+    assert sorted((row["machine"], row["quantity"], row["unit"]) for row in reply.json["rows"]) == sorted(ROWS[name])
+    assert labkit("run", name, "--host", "live").code == 1
+
+
 def test_settings_are_heard():
     document = labkit("run", "cpu-shares", "--set", "shares=100,300", "--set", "cpus=1", "--json").json
     assert document["settings"]["shares"] == [100, 300]
@@ -177,6 +208,43 @@ HOSTILE = [
 @pytest.mark.parametrize("setting", HOSTILE, ids=lambda text: ascii(text)[:30])
 def test_hostile_settings_are_refused_in_a_sentence(setting):
     reply = labkit("run", "cpu-shares", "--set", setting)
+    refused(reply)
+    assert reply.out == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "cpu-cap caps=",
+        "cpu-cap caps=0",
+        "cpu-cap caps=25,101",
+        "cpu-cap caps=٢٥",
+        "cpu-cap caps=inf",
+        "cpu-overcommit machines=64 vcpus=16",
+        "cpu-overcommit machines=-1",
+        "cpu-overcommit load=nan",
+        "cpu-overcommit load=0",
+        "cpu-monopoly control=prayer",
+        "cpu-monopoly control=",
+        "cpu-monopoly greedy=1e3",
+        "cpu-monopoly arrival_rate=1e308",
+        "cpu-monopoly arrival_rate=1 seconds=0.5",
+        "cpu-monopoly control=cap greedy=16 cap=10",
+        f"cpu-monopoly seed={'9' * 400}",
+        "cpu-sizing vcpus=1,2 arrival_rate=1,2,3",
+        "cpu-sizing arrival_rate=1,nan",
+        "cpu-sizing arrival_rate=-inf",
+        "cpu-sizing requests=100000 arrival_rate=0.1",
+        f"cpu-sizing arrival_rate={','.join(['1'] * 20_000)}",
+        "cpu-spike at=0",
+        "cpu-spike control=hotadd",
+        "cpu-spike length=1e9",
+    ],
+    ids=lambda words: ascii(words)[:50],
+)
+def test_hostile_settings_of_every_experiment(words):
+    name, *pairs = words.split(" ")
+    reply = labkit("run", name, *(word for pair in pairs for word in ("--set", pair)))
     refused(reply)
     assert reply.out == ""
 

@@ -1,5 +1,6 @@
 """Three columns side by side, with hosts that say what they are told to."""
 
+import dataclasses
 import json
 
 import pytest
@@ -30,6 +31,15 @@ def test_a_column_that_was_not_run_is_null():
     rows = outcome(simulated=seen("simulated")).rows
     assert len(rows) == 4
     assert all(row["live"] is None and row["simulated"] == 0.5 and row["theory"] is not None for row in rows)
+
+
+def test_what_a_host_did_not_see_is_null_and_what_is_not_asked_for_is_left_out():
+    more = ({"machine": "m1", "quantity": "throttled", "unit": "1", "value": 0.5},)
+    simulated, live = seen("simulated"), seen("live")
+    simulated = dataclasses.replace(simulated, rows=simulated.rows + more)
+    rows = outcome(simulated, dataclasses.replace(live, rows=live.rows[:-1])).rows
+    assert [row["quantity"] for row in rows] == ["cpu", "ready"] * 2
+    assert rows[-1]["live"] is None and rows[-1]["simulated"] == 0.5 and rows[0]["live"] == 0.5
 
 
 def test_disturbed_rows_are_marked():

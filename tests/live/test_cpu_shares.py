@@ -1,11 +1,6 @@
 """The first experiment with real guests, held against an independent expectation and its written bound."""
 
 import json
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +9,6 @@ import pytest
 
 import labkit
 from labkit.experiments import cpu_shares
-from labkit.live.places import cache_root
 
 pytestmark = pytest.mark.live
 
@@ -70,40 +64,8 @@ def in_own_group():
             time.sleep(0.1)
 
 
-@pytest.fixture(scope="module")
-def learners_home(repository):
-    """A copy of labkit that the user `nobody` may read, with a cache of its own."""
-    if os.geteuid() != 0 or shutil.which("setpriv") is None:
-        pytest.skip("only root can become another user here")
-    # Not below pytest's own folder, which nobody but its owner may enter.
-    home = Path(tempfile.mkdtemp(prefix="labkit-learner-"))
-    home.chmod(0o755)
-    shutil.copytree(repository / "labkit", home / "labkit", ignore=shutil.ignore_patterns("node_modules"))
-    shutil.copytree(repository / "images", home / "images")
-    shutil.copytree(cache_root() / "image", home / "cache" / "image", symlinks=True)
-    for path in (home, *home.rglob("*")):
-        if not path.is_symlink():
-            shutil.chown(path, "nobody", "nogroup")
-    yield home
-    shutil.rmtree(home)
-
-
-def run_as_nobody(home: Path, before: list[str]) -> dict:
-    become = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups"]
-    packages = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
-    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LABKIT_CACHE": str(home / "cache")}
-    environment |= {"PYTHONPATH": os.pathsep.join([str(home), *packages]), "PYTHONDONTWRITEBYTECODE": "1"}
-    ended = subprocess.run(
-        [*before, *become, "/usr/bin/python3", "-m", "labkit.cli", "run", "cpu-shares", "--host", "live", "--json"],
-        cwd=home,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
-    return json.loads(ended.stdout)
+def run_as_nobody(as_nobody, before: list[str]) -> dict:
+    return json.loads(as_nobody(["-m", "labkit.cli", "run", "cpu-shares", "--host", "live", "--json"], before))
 
 
 def judge(document: dict, mechanism: str) -> None:
@@ -115,9 +77,9 @@ def judge(document: dict, mechanism: str) -> None:
             assert row["theory"] == pytest.approx(want[row["machine"]], abs=1e-9)
 
 
-def test_an_ordinary_user_has_shares_by_autogroups(learners_home, quiet_cpu):
-    judge(run_as_nobody(learners_home, []), "autogroup")
+def test_an_ordinary_user_has_shares_by_autogroups(as_nobody, quiet_cpu):
+    judge(run_as_nobody(as_nobody, []), "autogroup")
 
 
-def test_an_ordinary_user_with_a_control_group_has_shares_by_nice(learners_home, in_own_group, quiet_cpu):
-    judge(run_as_nobody(learners_home, in_own_group), "nice values of the vCPU threads")
+def test_an_ordinary_user_with_a_control_group_has_shares_by_nice(as_nobody, in_own_group, quiet_cpu):
+    judge(run_as_nobody(as_nobody, in_own_group), "nice values of the vCPU threads")

@@ -60,7 +60,9 @@ def test_it_says_what_it_is_made_of(own_cache):
     assert told["state"] == "ready"
     assert told["complete"]
     assert {"busybox-static", "qemu-guest-agent", "stress-ng", f"linux-image-{told['kernel']}"} <= set(told["packages"])
+    assert any(name.startswith("python3.") for name in told["packages"])
     found = image.load()
+    assert found.serves
     assert told["digest"] == found.digest
     licences = (found.kernel.parent / "LICENCES").read_text()
     manifest = json.loads(found.manifest.read_text())
@@ -175,6 +177,14 @@ def test_a_manifest_that_was_changed(copy):
     damaged_file(manifest.parent, manifest.name, manifest.read_bytes().replace(b"ttyS0", b"ttyS1"))
     with pytest.raises(HostError, match="manifest"):
         image.load()
+
+
+def test_an_image_of_an_earlier_recipe_has_no_server_and_still_boots(copy):
+    manifest = image.load().manifest
+    said = json.loads(manifest.read_text())
+    del said["serves"]
+    damaged_file(manifest.parent, manifest.name, json.dumps(said).encode())
+    assert not image.load().serves
 
 
 def test_no_image(empty):

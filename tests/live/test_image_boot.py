@@ -132,6 +132,12 @@ def test_the_tools_are_there_by_name_and_by_path(guest):
     assert guest.run("/bin/sh", "-c", "echo x >/tools/x")[0] != 0
 
 
+def test_the_server_s_python_starts_and_has_no_complaint(guest):
+    python = ["/tools/bin/python3", "-I", "-S"]
+    assert guest.run(*python, "/tools/lib/labkit/serve.py", "burn", "10") == (0, "")
+    assert guest.run(*python, "-c", "import os, sys, time; print(os.getuid())") == (0, "0\n")
+
+
 def test_the_kernel_reads_what_the_disk_s_writer_wrote(guest):
     find = "mkdir -p /tmp/o; mount -t erofs -o ro /dev/vdb /tmp/o; cd /tmp/o"
     status, said = guest.run("/bin/sh", "-c", f"{find} && find . -type f -exec sha256sum {{}} +")

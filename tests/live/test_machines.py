@@ -105,7 +105,7 @@ def test_a_refused_change_leaves_things_as_they_were(host, monkeypatch):
         raise HostError("refused")
 
     with monkeypatch.context() as patched:
-        patched.setattr(host._shares, "apply", refuse)
+        patched.setattr(host.shares, "apply", refuse)
         with pytest.raises(HostError):
             machine.set(shares=256)
     assert machine.shares == 512

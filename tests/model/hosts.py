@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
+from math import inf
 
 from hypothesis import strategies as st
 
@@ -13,17 +14,19 @@ SWITCH = 4e-6  # seconds
 PERIOD = 0.1  # seconds between two portions of work of a load with a duty
 
 shares = st.integers(1, 18).flatmap(lambda power: st.integers(2**power, min(2 ** (power + 1), 262144)))
+caps = st.one_of(st.just(inf), st.integers(1, 150).map(lambda hundredths: hundredths / 100))
 duties = st.one_of(st.just(1.0), st.integers(1, 19).map(lambda twentieths: twentieths / 20))
 
 
 @dataclass(frozen=True)
 class Spec:
-    """A machine to be made: its vCPUs, shares, pinning and load."""
+    """A machine to be made: its vCPUs, shares, pinning, load and cap."""
 
     vcpus: int
     shares: int
     pin: tuple[int, ...]
     duty: float
+    cap: float = inf
 
 
 @st.composite
@@ -39,7 +42,9 @@ def furnish(cpus: int, specs: list[Spec], seed: int = 0) -> SimulatedHost:
     """A host with machines m1, m2, … made and loaded as told."""
     host = SimulatedHost(cpus, seed=seed)
     for number, spec in enumerate(specs, 1):
-        machine = host.create(f"m{number}", vcpus=spec.vcpus, shares=spec.shares, pin=spec.pin)
+        machine = host.create(
+            f"m{number}", vcpus=spec.vcpus, shares=spec.shares, pin=spec.pin, cap=spec.cap, maximum_vcpus=spec.vcpus + 2
+        )
         machine.run(CpuLoad(spec.duty))
     return host
 
@@ -49,22 +54,48 @@ def spinning_bound(vcpus: int, seconds: float, lags: int = 1) -> float:
     return lags * vcpus * SLICE + SWITCH * (seconds / SLICE + 1) + 1e-9
 
 
-def ran(seen: Observation) -> dict[str, float]:
-    """CPU seconds by machine, from the time line alone."""
+def ran(seen: Observation, kind: str = "run") -> dict[str, float]:
+    """CPU seconds by machine, from the time line alone; or seconds of another kind of event."""
     total: dict[str, float] = defaultdict(float)
     for event in seen.events:
-        if event.kind == "run":
+        if event.kind == kind:
             total[event.machine] += event.seconds
     return total
 
 
 def assert_no_overlap(seen: Observation) -> None:
-    """No CPU runs two vCPUs at once, no vCPU is on two CPUs at once, nothing lies outside the observation."""
-    for key in (lambda event: event.cpu, lambda event: (event.machine, event.vcpu)):
+    """No CPU runs two vCPUs at once, no vCPU is in two places at once, nothing lies outside the observation."""
+    runs = [event for event in seen.events if event.kind == "run"]
+    held = [event for event in seen.events if event.kind == "throttled"]
+    for events, key in (
+        (runs, lambda event: event.cpu),
+        (sorted(runs + held, key=lambda event: event.time), lambda event: (event.machine, event.vcpu)),
+    ):
         ends: dict[object, float] = defaultdict(float)
-        for event in seen.events:
-            if event.kind == "run":
-                assert event.seconds > 0
-                assert event.time >= ends[key(event)] - 1e-9
-                ends[key(event)] = event.time + event.seconds
-                assert ends[key(event)] <= seen.seconds + 1e-9
+        for event in events:
+            assert event.seconds > 0
+            assert event.time >= ends[key(event)] - 1e-9
+            ends[key(event)] = event.time + event.seconds
+            assert ends[key(event)] <= seen.seconds + 1e-9
+
+
+def by_period(seen: Observation, began: float = 0.0) -> dict[tuple[str, int | None, int], float]:
+    """CPU seconds of each vCPU in each period of 100 ms of the host's clock, from the time line alone.
+
+    Parameters
+    ----------
+    seen : Observation
+        What was seen.
+    began : float
+        When the observation began, on the host's clock.
+    """
+    total: dict[tuple[str, int | None, int], float] = defaultdict(float)
+    for event in seen.events:
+        if event.kind != "run":
+            continue
+        begin, end = began + event.time, began + event.time + event.seconds
+        for period in range(int(begin / PERIOD) - 1, int(end / PERIOD) + 2):
+            part = min(end, (period + 1) * PERIOD) - max(begin, period * PERIOD)
+            if part > 0:
+                total[event.machine, event.vcpu, period] += part
+    return total

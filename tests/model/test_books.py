@@ -1,26 +1,28 @@
 """Time is neither lost nor made: the books of vCPUs and CPUs, the time line, and the rows agree.
 
-Each book is kept by itself: running, waiting and sleeping of each vCPU; running, switching and idling of each CPU; and
-the spans. So their sums are checks, not identities. Where floats are summed, 1e-9 s is allowed.
+Each book is kept by itself: running, waiting, sleeping and being throttled of each vCPU; running, switching and idling
+of each CPU; and the spans. So their sums are checks, not identities. Where floats are summed, 1e-9 s is allowed.
 """
+
+from math import inf
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labkit.host import CpuLoad
+from labkit.host import CpuLoad, RequestLoad
 from labkit.model import SimulatedHost
 
-from .hosts import SLICE, SWITCH, assert_no_overlap, duties, furnish, ran, rooms, shares
+from .hosts import SLICE, SWITCH, assert_no_overlap, caps, duties, furnish, ran, rooms, shares
 
 
-def assert_books_balance(host: SimulatedHost, born: dict[str, float]) -> None:
+def assert_books_balance(host: SimulatedHost, born: dict[tuple[str, int], float]) -> None:
     now = host.now
     vcpus = [vcpu for machine in host.machines.values() for vcpu in machine.group.vcpus]
     for vcpu in vcpus:
         books = vcpu.books(now)
         assert min(books) >= -1e-9
-        assert sum(books) == pytest.approx(now - born[vcpu.group.name], abs=1e-9)
+        assert sum(books) == pytest.approx(now - born[vcpu.rank], abs=1e-9)
     for cpu in host.scheduler.cpus:
         books = cpu.books(now)
         assert min(books) >= -1e-9
@@ -34,14 +36,16 @@ actions = st.one_of(
     st.tuples(st.just("cancel"), st.integers(0, 5), st.none()),
     st.tuples(st.just("create"), st.integers(1, 3), duties),
     st.tuples(st.just("run"), st.integers(0, 5), duties),
+    st.tuples(st.just("cap"), st.integers(0, 5), caps),
+    st.tuples(st.just("grow"), st.integers(0, 5), st.none()),
+    st.tuples(st.just("serve"), st.integers(0, 5), st.floats(0.001, 0.05)),
 )
 
 
-def act(host: SimulatedHost, what: str, which: int, value: object, born: dict[str, float]) -> None:
+def act(host: SimulatedHost, what: str, which: int, value: object) -> None:
     """One thing that a person may do to a running host; each moment it is allowed."""
     if what == "create":
-        name = f"n{len(born)}"
-        born[name] = host.now
+        name = f"n{len(host.journal())}"
         host.create(name, vcpus=which).run(CpuLoad(value))
         return
     if not host.machines:
@@ -54,9 +58,15 @@ def act(host: SimulatedHost, what: str, which: int, value: object, born: dict[st
     elif what == "stop":
         machine.stop()
     elif what == "cancel":
-        machine.job.cancel()
+        if machine.job is not None:
+            machine.job.cancel()
+    elif what == "cap":
+        machine.set(cap=value)
+    elif what == "grow":
+        machine.set(vcpus=min(machine.vcpus + 1, machine.maximum_vcpus))
     elif not machine.busy:
-        machine.run(CpuLoad(value))
+        load = CpuLoad(value) if what == "run" else RequestLoad(tuple(value * n for n in range(20)), (value,) * 20)
+        machine.run(load)
 
 
 @given(room=rooms(), script=st.lists(st.tuples(actions, st.floats(0.001, 0.4)), max_size=8))
@@ -64,9 +74,12 @@ def act(host: SimulatedHost, what: str, which: int, value: object, born: dict[st
 def test_books_balance_whatever_is_done(room, script):
     cpus, specs, seed = room
     host = furnish(cpus, specs, seed)
-    born = dict.fromkeys(host.machines, 0.0)
+    born: dict[tuple[str, int], float] = {}
     for (what, which, value), pause in [(("shares", 0, 2), 0.1), *script]:
-        act(host, what, which, value, born)
+        act(host, what, which, value)
+        for machine in host.machines.values():
+            for vcpu in machine.group.vcpus:
+                born.setdefault(vcpu.rank, host.now)
         pins = {name: machine.pin for name, machine in host.machines.items()}
         busy_before = sum(cpu.books(host.now)[0] for cpu in host.scheduler.cpus)
         seen = host.observe(pause, every=0.05)
@@ -74,14 +87,17 @@ def test_books_balance_whatever_is_done(room, script):
         assert_books_balance(host, born)
         assert_no_overlap(seen)
         # Three computations of one number: the vCPUs' books, the CPUs' books, the time line.
-        line = ran(seen)
+        line, held = ran(seen), ran(seen, "throttled")
+        capped = any(machine.cap < inf for machine in host.machines.values())
         for name, machine in host.machines.items():
             assert seen.value(name, "cpu") * seen.seconds == pytest.approx(line.get(name, 0.0), abs=1e-9)
             assert 0 <= seen.value(name, "cpu") <= min(machine.vcpus, len(machine.pin)) + 1e-9
             assert 0 <= seen.value(name, "ready") <= 1 + 1e-9
+            throttled = seen.value(name, "throttled") * seen.seconds * machine.vcpus if capped else 0.0
+            assert throttled == pytest.approx(held.get(name, 0.0), abs=1e-9)
         assert sum(line.values()) == pytest.approx(busy, abs=1e-9)
         # And nobody ran where it must not.
-        assert all(event.cpu in pins[event.machine] for event in seen.events)
+        assert all(event.cpu in pins[event.machine] for event in seen.events if event.kind == "run")
 
 
 @given(room=rooms())

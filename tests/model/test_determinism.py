@@ -37,7 +37,7 @@ def test_the_order_of_creation_and_of_starting_decides_nothing(room, data):
     def values(creation, starting):
         with simulated(cpus, seed=seed) as host:
             for name, spec in creation:
-                host.create(name, vcpus=spec.vcpus, shares=spec.shares, pin=spec.pin)
+                host.create(name, vcpus=spec.vcpus, shares=spec.shares, pin=spec.pin, cap=spec.cap)
             for name, spec in starting:
                 host.machines[name].run(CpuLoad(spec.duty))
             seen = host.observe(1.0)

@@ -38,6 +38,9 @@ def test_names_outside_the_rule_are_refused(host, name):
         ("memory", [True, math.nan, math.inf, -1, "lots", "-1 MiB", "１ MiB", None, 0], "a size looks like"),
         ("pin", [[], [2], [-1], 0, "0", b"0", [True], [0.0], [[0]], ["0"], {0: 1, 9: 2}], "pin is a list of host CPUs"),
         ("pin", [itertools.count(), itertools.repeat(0)], "this host has CPUs 0 to 1"),
+        ("cap", [0, 0.009, -1, math.nan, True, "1", None, [1], 10**5000], r"cap is a number of CPU from 0\.01"),
+        ("reservation", [-1, 2.1, math.inf, math.nan, False, "1", None], "reservation is a number of CPU from 0 to"),
+        ("maximum_vcpus", [0, 65, True, 1.5, "2", [2]], "maximum_vcpus is a whole number from 1 to 64"),
     ],
 )
 def test_arguments_outside_their_range_are_refused(host, argument, values, words):
@@ -171,7 +174,11 @@ def test_an_interrupt_closes_the_host_and_gets_through(monkeypatch):
 def test_what_it_can_and_cannot(host):
     assert host.can("shares").mechanism == "virtual-time fair sharing (Linux's rules)"
     assert host.can("pin")
-    for name in ("snapshots", "command", "disks", "networks", "migrate", "cap"):
+    for name in ("cap", "hot-add", "requests"):
+        assert host.can(name).mechanism
+    assert host.can("cap").mechanism == "a quota for each vCPU in every period of 100 ms (Linux's rules)"
+    assert "fluid" in host.can("reservation").remedy
+    for name in ("snapshots", "command", "networks", "migrate", "reservation"):
         assert not host.can(name)
         assert host.can(name).reason
     for name in ("fly", "", None, 3, "x" * 1000):
@@ -227,7 +234,7 @@ def test_a_long_time_line_is_cut_and_says_so(host):
 
 
 def test_rules_are_frozen_and_linux_stretches_its_slice():
-    assert RULES == {"kvm": LINUX}
+    assert RULES["kvm"] is LINUX
     with pytest.raises(dataclasses.FrozenInstanceError):
         LINUX.tick = 1.0
     assert [LINUX.slice(cpus) for cpus in (1, 2, 8, 64)] == pytest.approx([0.004] * 4)

@@ -13,6 +13,8 @@ MINUTES = re.compile(r"\bAbout (\d+) minutes\b")
 MARKDOWN_PICTURE = re.compile(r"!\[([^\]]*)\]\(")
 DRAWN_PICTURE = re.compile(r"<(?:img|svg)\b[^>]*>")
 NAMED = re.compile(r"""\b(?:alt|aria-label|aria-labelledby)\s*=\s*["'][^"']+["']""")
+HEADING = re.compile(r"^(#+) (.+)")
+FURTHER = "Go further"
 MACHINE_PATH = re.compile(r"/home/\w|/root/|/Users/\w|/work/\w|site-packages|[A-Z]:\\\\?Users")
 
 
@@ -53,6 +55,20 @@ class Counted:
         """The minutes it says it takes; None where it does not say."""
         found = MINUTES.search(self.prose)
         return int(found[1]) if found else None
+
+    @property
+    def parts(self):
+        """The cells of the core lesson, of the head of *Go further*, and of each of its sections, by its heading."""
+        core, head, sections = [], [], {}
+        where = core
+        for cell in self.notebook.cells:
+            heading = HEADING.match(cell.source) if cell.cell_type == "markdown" else None
+            if heading and len(heading[1]) <= 2:
+                where = head if heading[2].strip() == FURTHER else core
+            elif heading and where is not core:
+                where = sections.setdefault(heading[2].strip(), [])
+            where.append(cell)
+        return core, head, sections
 
     @property
     def explorations(self):

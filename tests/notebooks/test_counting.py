@@ -42,3 +42,22 @@ def test_pictures_without_words_are_found(read):
         new_code_cell("x", outputs=[new_output("display_data", data={"text/html": page})]),
     )
     assert len(counted.unnamed_pictures) == 3
+
+
+def test_what_goes_further_is_counted_apart(read):
+    counted = read(
+        new_markdown_cell("# Lesson"),
+        new_code_cell("1"),
+        new_markdown_cell("## Summary"),
+        new_markdown_cell("## Go further"),
+        new_markdown_cell("### One\n\n*About 8 minutes, optional.*"),
+        new_code_cell("2"),
+        new_markdown_cell("and read it"),
+        new_markdown_cell("### Two"),
+        new_code_cell("### not a heading"),
+        new_markdown_cell("## For the instructor"),
+    )
+    core, head, sections = counted.parts
+    assert [cell.source for cell in core] == ["# Lesson", "1", "## Summary", "## For the instructor"]
+    assert len(head) == 1
+    assert {title: len(cells) for title, cells in sections.items()} == {"One": 3, "Two": 2}

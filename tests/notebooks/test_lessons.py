@@ -4,6 +4,7 @@ Lesson 00 says how lessons work and has no core experiment, so less is asked of 
 exercise, ten cells; no explorations, no table of products, and as many questions as it likes.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 LESSONS = sorted(NOTEBOOKS.glob("[0-9][0-9]-*.ipynb"))
 PRODUCTS = ("ESXi", "Hyper-V", "KVM", "Workstation", "VirtualBox", "Parallels")
 LONGEST_CELL = 8
+LONGEST_SECTION = 4  # cells of a section under "Go further"
+SECTION_MINUTES = re.compile(r"\b[Aa]bout (\d+) minutes, optional\b")
 
 
 @dataclass(frozen=True)
@@ -55,11 +58,24 @@ def test_minutes_are_stated(lesson, asked):
 
 
 def test_cells(lesson, asked):
-    assert len(lesson.notebook.cells) in asked.cells
+    core, _, _ = lesson.parts
+    assert len(core) in asked.cells
     long = [
         cell.source for cell in lesson.code if len([x for x in cell.source.splitlines() if x.strip()]) > LONGEST_CELL
     ]
     assert not long
+
+
+def test_sections_that_go_further_are_short_and_say_so(lesson):
+    _, head, sections = lesson.parts
+    assert {title: len(cells) for title, cells in sections.items() if len(cells) > LONGEST_SECTION} == {}
+    assert len(head) <= 1
+    if head and not sections:
+        raise AssertionError("a heading with nothing under it")
+    for title, cells in sections.items():
+        minutes = SECTION_MINUTES.search(cells[0].source)
+        assert minutes and 1 <= int(minutes[1]) <= 10, f"{title!r} does not say how many minutes it takes"
+        assert any(cell.cell_type == "code" for cell in cells), f"{title!r} has nothing to run"
 
 
 def test_predictions_are_asked_and_resolved(lesson, asked):

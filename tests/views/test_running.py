@@ -65,3 +65,18 @@ def test_wrong_use_is_one_sentence(wrong, error):
     with pytest.raises(error) as caught:
         run("cpu-shares", **wrong)
     assert "\n" not in str(caught.value)
+
+
+def test_what_is_said_aloud_while_it_runs(monkeypatch):
+    from types import SimpleNamespace
+
+    from labkit.views import running
+
+    line, said = SimpleNamespace(value=""), SimpleNamespace(value="")
+    monkeypatch.setattr(running, "_progress_line", lambda: (line, said))
+    tell = running._Teller()
+    heard = []
+    for words in ("opening the live host", "Measuring", "measuring for 2 s, look 2", "The load in m1"):
+        tell(words, 0.5)
+        heard.append(said.value)
+    assert heard == ["Starting the live host.", "Measuring.", "Measuring.", "The guests are at work."]

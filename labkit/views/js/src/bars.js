@@ -5,12 +5,16 @@ const COLUMNS = ["theory", "simulated", "live"];
 
 export function bars(frame, quantity, width, prefix, describedBy) {
   const shown = COLUMNS.filter((column) => quantity[column]?.some((value) => value != null));
-  const many = frame.machines.length > 8;
+  // Not every machine has every quantity: a greedy one answers no requests.
+  const rows = frame.machines
+    .map((machine, index) => ({ machine, index }))
+    .filter(({ index }) => shown.some((column) => quantity[column][index] != null));
+  const many = rows.length > 8;
   const thick = many ? 7 : 11;
-  const left = Math.min(90, 14 + 7 * Math.max(2, ...frame.machines.map(({ name }) => name.length)));
-  const right = many ? 34 : 42;
+  const left = Math.min(90, 14 + 7 * Math.max(2, ...rows.map(({ machine }) => machine.name.length)));
+  const right = (many ? 34 : 42) + (quantity.unit === "CPU" || quantity.unit === "1" ? 0 : 12);
   const step = thick * shown.length + (many ? 5 : 9);
-  const height = step * frame.machines.length + 22;
+  const height = step * rows.length + 22;
   const longest = Math.max(quantity.whole, ...shown.flatMap((column) => quantity[column].map((v) => v ?? 0)));
   const most = Math.min(longest, quantity.top ?? Infinity);
   const scale = (width - left - right) / (most || 1);
@@ -21,8 +25,8 @@ export function bars(frame, quantity, width, prefix, describedBy) {
       `<path d="M${px(left + at * scale)},0V${floor}" class="lk-grid"/>` +
       `<text x="${px(left + at * scale)}" y="${height - 4}" text-anchor="middle">${at.toFixed(places)}</text>`,
   );
-  frame.machines.forEach((machine, index) => {
-    const top = index * step + 4;
+  rows.forEach(({ machine, index }, row) => {
+    const top = row * step + 4;
     parts.push(
       `<text x="${left - 7}" y="${px(top + (thick * shown.length) / 2 + 4)}" text-anchor="end" class="lk-name">${safe(machine.name)}</text>`,
     );
@@ -36,7 +40,7 @@ export function bars(frame, quantity, width, prefix, describedBy) {
       parts.push(
         `<rect class="lk-bar lk-${column}" data-machine="${safe(machine.name)}" data-column="${column}" data-value="${value}"` +
           ` x="${left}" y="${px(y + 0.5)}" width="${px(Math.max(0.5, Math.min(value, most) * scale))}" height="${thick - 2}" fill="${fill}"${stroke}/>`,
-        `<text x="${px(left + Math.min(value, most) * scale + 5)}" y="${px(y + thick - 2)}" class="lk-value">${value.toFixed(3)}</text>`,
+        `<text x="${px(left + Math.min(value, most) * scale + 5)}" y="${px(y + thick - 2)}" class="lk-value">${value.toFixed(quantity.places)}</text>`,
       );
     });
   });

@@ -29,7 +29,7 @@ const STROKES = {
   dots: "",
 };
 
-/** The patterns: `prefix-run-N` for a block of machine N's, `prefix-simulated-N` for a hatched bar. */
+/** The patterns: `prefix-run-N` for a block of machine N's, `-simulated-N` for a hatched bar, `-throttled-N`. */
 export function patterns(machines, prefix) {
   const tile = (id, inside) =>
     `<pattern id="${prefix}-${id}" width="8" height="8" patternUnits="userSpaceOnUse">${inside}</pattern>`;
@@ -44,6 +44,11 @@ export function patterns(machines, prefix) {
         `simulated-${index}`,
         `<rect width="8" height="8" fill="${colour}" opacity="0.18"/>` +
           `<path d="${STROKES.diagonal}" stroke="${colour}" stroke-width="1.8" fill="none"/>`,
+      ) +
+      tile(
+        `throttled-${index}`,
+        `<rect width="8" height="8" fill="${colour}" opacity="0.12"/>` +
+          `<path d="${STROKES.cross}" stroke="${colour}" stroke-width="1.2" fill="none"/>`,
       )
     );
   });

@@ -1,6 +1,8 @@
-// The CPUs' time line: a lane for each CPU, a block for each stretch in which a machine ran on it.
+// The CPUs' time line: a lane for each CPU, a block for each stretch in which a machine ran on it. Below them a
+// narrow lane for each machine that its cap has kept off the CPUs, crossed out for as long as it did.
 import { marks, px, safe } from "./drawing.js";
 
+const HELD = 16; // px: the height of a throttled machine's lane
 const SHORTEST = 4; // ms: the closest that zooming goes
 
 /** A window on the time line, in ms. */
@@ -39,22 +41,35 @@ export class Span {
   }
 }
 
+/** The machines that were throttled at any time of the run, by number; they have a lane each. */
+export function held(frame, data) {
+  const { at, n } = frame.gantt;
+  const found = new Set();
+  for (let index = 0; index < n; index += 1) if (data[at + 4 * index + 2] < 0) found.add(data[at + 4 * index + 3]);
+  return [...found].sort((a, b) => a - b);
+}
+
 /** The window in numbers: for each machine how many stretches it had, and how long they were. */
 export function turns(frame, data, span) {
   const { at, n } = frame.gantt;
   const found = frame.machines.map(() => []);
+  const stopped = frame.machines.map(() => 0);
+  const capped = held(frame, data).length > 0;
   for (let index = 0; index < n; index += 1) {
-    const [start, length] = [data[at + 4 * index], data[at + 4 * index + 1]];
-    if (start + length > span.from && start < span.to) found[data[at + 4 * index + 3]].push(length);
+    const [start, length, cpu, machine] = data.subarray(at + 4 * index, at + 4 * index + 4);
+    if (start + length <= span.from || start >= span.to) continue;
+    if (cpu >= 0) found[machine].push(length);
+    else stopped[machine] += Math.min(start + length, span.to) - Math.max(start, span.from);
   }
   const rows = found.map((lengths, machine) => {
     const mean = lengths.length ? (lengths.reduce((sum, one) => sum + one, 0) / lengths.length).toFixed(1) : "–";
     const longest = lengths.length ? Math.max(...lengths).toFixed(1) : "–";
-    return `<tr><th scope="row">${safe(frame.machines[machine].name)}</th><td>${lengths.length}</td><td>${mean}</td><td>${longest}</td></tr>`;
+    return `<tr><th scope="row">${safe(frame.machines[machine].name)}</th><td>${lengths.length}</td><td>${mean}</td><td>${longest}</td>${capped ? `<td>${stopped[machine].toFixed(1)}</td>` : ""}</tr>`;
   });
   return (
     "<table><caption>Stretches without a break, each of one turn or of several one after the other</caption>" +
-    '<thead><tr><th scope="col">machine</th><th scope="col">stretches</th><th scope="col">mean (ms)</th><th scope="col">longest (ms)</th></tr></thead>' +
+    '<thead><tr><th scope="col">machine</th><th scope="col">stretches</th><th scope="col">mean (ms)</th><th scope="col">longest (ms)</th>' +
+    `${capped ? '<th scope="col">throttled, in this window (ms)</th>' : ""}</tr></thead>` +
     `<tbody>${rows.join("")}</tbody></table>`
   );
 }
@@ -62,19 +77,28 @@ export function turns(frame, data, span) {
 export function gantt(frame, data, span, width, prefix) {
   const { cpus, at, n } = frame.gantt;
   const lane = cpus > 8 ? 14 : 26;
-  const [left, right] = [50, 12];
-  const height = cpus * (lane + 4) + 34;
+  const lanes = held(frame, data);
+  const left = Math.max(50, ...lanes.map((machine) => 14 + 7 * frame.machines[machine].name.length));
+  const right = 12;
+  const floor = cpus * (lane + 4) + 3 + lanes.length * (HELD + 3);
+  const height = floor + 31;
   const scale = (width - left - right) / (span.to - span.from || 1);
   const x = (time) => left + (time - span.from) * scale;
   const paths = frame.machines.map(() => "");
+  const crossed = frame.machines.map(() => "");
+  const laneOf = (machine) => cpus * (lane + 4) + 3 + lanes.indexOf(machine) * (HELD + 3);
   const labels = [];
   for (let index = 0; index < n; index += 1) {
     const start = data[at + 4 * index];
     const end = start + data[at + 4 * index + 1];
     if (end <= span.from || start >= span.to) continue;
     const [x0, x1] = [x(Math.max(start, span.from)), x(Math.min(end, span.to))];
-    const y = data[at + 4 * index + 2] * (lane + 4) + 3;
     const machine = data[at + 4 * index + 3];
+    if (data[at + 4 * index + 2] < 0) {
+      crossed[machine] += `M${px(x0)},${laneOf(machine)}H${px(x1)}v${HELD}H${px(x0)}Z`;
+      continue;
+    }
+    const y = data[at + 4 * index + 2] * (lane + 4) + 3;
     paths[machine] += `M${px(x0)},${y}H${px(x1)}V${y + lane}H${px(x0)}Z`;
     const { name } = frame.machines[machine];
     if (x1 - x0 > 9 * name.length + 8 && lane > 20)
@@ -91,7 +115,13 @@ export function gantt(frame, data, span, width, prefix) {
   paths.forEach((path, machine) => {
     if (path) parts.push(`<path d="${path}" class="lk-block" fill="url(#${prefix}-run-${machine})"/>`);
   });
-  const floor = cpus * (lane + 4) + 3;
+  lanes.forEach((machine) => {
+    const y = laneOf(machine);
+    parts.push(
+      `<path d="${crossed[machine]}" class="lk-held" data-machine="${safe(frame.machines[machine].name)}" fill="url(#${prefix}-throttled-${machine})" stroke="${frame.machines[machine].colour}"/>`,
+      `<text x="${left - 6}" y="${y + HELD - 4}" text-anchor="end">${safe(frame.machines[machine].name)}</text>`,
+    );
+  });
   const { found, places } = marks(span.from, span.to, Math.max(2, (width - left - right) / 70));
   for (const mark of found)
     parts.push(
@@ -99,6 +129,6 @@ export function gantt(frame, data, span, width, prefix) {
       `<text x="${px(x(mark))}" y="${floor + 16}" text-anchor="middle">${mark.toFixed(places)}</text>`,
     );
   parts.push(`<text x="${px((left + width - right) / 2)}" y="${height - 2}" text-anchor="middle">time (ms)</text>`);
-  const name = `Time line of ${cpus} ${cpus === 1 ? "CPU" : "CPUs"}, ${span.from.toFixed(0)} to ${span.to.toFixed(0)} ms of the simulated run: which machine ran when`;
+  const name = `Time line of ${cpus} ${cpus === 1 ? "CPU" : "CPUs"}, ${span.from.toFixed(0)} to ${span.to.toFixed(0)} ms of the simulated run: which machine ran when${lanes.length ? ", and below, when a cap kept one off the CPUs" : ""}`;
   return `<svg role="img" aria-label="${safe(name)}" width="${width}" height="${height}" class="lk-gantt">${parts.join("")}${labels.join("")}</svg>`;
 }

@@ -3,7 +3,7 @@ import { bars } from "./bars.js";
 import { nameControls } from "./controls.js";
 import { curves } from "./curves.js";
 import { patterns, safe } from "./drawing.js";
-import { gantt, Span, turns } from "./gantt.js";
+import { gantt, held, Span, turns } from "./gantt.js";
 import { table } from "./table.js";
 
 const SPOKEN_EVERY = 6000; // ms between two announcements while live numbers stream in
@@ -23,7 +23,7 @@ const SKELETON = (id) => `
 <div class="lk-patterns"></div>
 <p class="lk-where"></p>
 <p class="lk-reading"></p>
-<section class="lk-time" aria-labelledby="${id}-time">
+<section class="lk-time" role="group" aria-labelledby="${id}-time">
   <h3 id="${id}-time">Which machine ran when <span class="lk-window"></span></h3>
   <div class="lk-buttons" role="group" aria-label="Move and zoom the time line">
     <button type="button" data-do="earlier" aria-label="Earlier">◀</button>
@@ -33,6 +33,7 @@ const SKELETON = (id) => `
     <button type="button" data-do="whole" >Back to 0</button>
   </div>
   <div class="lk-lanes" role="group" tabindex="0" aria-label="Time line of the CPUs. Left and right move it, plus and minus zoom, 0 goes back to 0 ms."></div>
+  <p class="lk-held-key" hidden><svg class="lk-swatch" width="26" height="10" aria-hidden="true"></svg>crossed out, below the CPUs: <em>throttled</em>. The machine wants to run, and its own cap keeps it off the CPUs.</p>
   <details class="lk-turns"><summary>The time line in numbers</summary><div class="lk-turns-table"></div></details>
   <p class="lk-unseen lk-moved" role="status" aria-live="polite"></p>
 </section>
@@ -74,6 +75,9 @@ function render({ model, el }) {
     span ??= new Span(root.clientWidth < 500 ? 60 : 120);
     span.fit(total);
     part("window").textContent = `(${frame.gantt.note}, ${span.from.toFixed(0)} to ${span.to.toFixed(0)} of the first ${total.toFixed(0)} ms)`;
+    const [first] = held(frame, data);
+    part("held-key").hidden = first === undefined;
+    part("held-key").firstChild.innerHTML = `<rect width="26" height="10" fill="url(#${prefix}-throttled-${first})"/>`;
     part("lanes").innerHTML = gantt(frame, data, span, Math.max(260, root.clientWidth - 2), prefix);
     part("turns-table").innerHTML = turns(frame, data, span);
   }
@@ -108,10 +112,15 @@ function render({ model, el }) {
     part("where").innerHTML = frame.where.map((line) => `<span>${safe(line)}</span>`).join("");
     part("reading").textContent = frame.reading;
     const focused = [...root.querySelectorAll(".lk-scroll")].indexOf(document.activeElement);
+    part("sample-theory").parentElement.hidden = !frame.quantities.some(({ theory }) => theory?.some((v) => v != null));
     part("cards").innerHTML = frame.quantities
       .map((quantity, index) => {
         const id = `${prefix}-table-${index}`;
-        return `<section class="lk-card" style="width:${width}px" aria-labelledby="${id}-head"><h3 id="${id}-head">${safe(quantity.heading)}</h3>${bars(frame, quantity, width, prefix, id)}${curves(frame, quantity, data, width, id)}${table(frame, quantity, id, prefix)}</section>`;
+        // A run in phases has bars and numbers for each phase, and over time only curves.
+        const counted = ["theory", "simulated", "live"].some((column) => quantity[column]?.some((value) => value != null));
+        const lines = quantity.curves.length ? curves(frame, quantity, data, width, counted ? id : `${id}-head`) : "";
+        const inside = counted ? bars(frame, quantity, width, prefix, id) + lines + table(frame, quantity, id, prefix) : lines;
+        return `<section class="lk-card" role="group" style="width:${width}px" aria-labelledby="${id}-head"><h3 id="${id}-head">${safe(quantity.heading)}</h3>${inside}</section>`;
       })
       .join("");
     scrollable(focused);

@@ -4,13 +4,15 @@ import { safe } from "./drawing.js";
 const HEAD = ["theory", "simulated", "live", "live − simulated"];
 
 export function table(frame, quantity, id, prefix) {
-  const cell = (value) => (value == null ? "–" : value.toFixed(3));
+  const { places } = quantity;
+  const cell = (value) => (value == null ? "–" : value.toFixed(places));
   const rows = frame.machines.map((machine, index) => {
     const [theory, simulated, live] = ["theory", "simulated", "live"].map((column) => quantity[column]?.[index]);
+    if (theory == null && simulated == null && live == null) return ""; // it has no such quantity
     const error = live == null || simulated == null ? null : live - simulated;
-    const signed = error == null ? "–" : `${error < -0.0005 ? "−" : "+"}${Math.abs(error).toFixed(3)}`;
+    const signed = error == null ? "–" : `${error < -0.5 * 10 ** -places ? "−" : "+"}${Math.abs(error).toFixed(places)}`;
     return `<tr><th scope="row"><svg class="lk-swatch" width="13" height="10" aria-hidden="true"><rect width="13" height="10" fill="url(#${prefix}-run-${index})"/></svg>${safe(machine.name)}</th><td>${cell(theory)}</td><td>${cell(simulated)}</td><td>${cell(live)}</td><td>${signed}</td></tr>`;
   });
   const heads = HEAD.map((word) => `<th scope="col">${word}</th>`);
-  return `<div class="lk-scroll" role="region" aria-label="Table: ${safe(quantity.heading)}"><table id="${id}"><caption class="lk-unseen">${safe(quantity.heading)}</caption><thead><tr><th scope="col">machine</th>${heads.join("")}</tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
+  return `<div class="lk-scroll" role="group" aria-label="Table: ${safe(quantity.heading)}"><table id="${id}"><caption class="lk-unseen">${safe(quantity.heading)}</caption><thead><tr><th scope="col">machine</th>${heads.join("")}</tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
 }

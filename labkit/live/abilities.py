@@ -1,0 +1,54 @@
+"""What a live host can do, by which mechanism, and what it says when it cannot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from labkit.host import Ability
+from labkit.live import caps
+
+if TYPE_CHECKING:
+    from labkit.live.livehost import LiveHost
+
+__all__ = ["ability_of", "mechanisms_of"]
+
+_RESERVATION = Ability(
+    False,
+    reason="libvirt and Linux have no reservation of CPU time.",
+    remedy="Cap the other machines, so that they leave what this one needs; or use the simulated host.",
+)
+_OLD_IMAGE = Ability(
+    False,
+    reason="The guest image was made before it had a server in it.",
+    remedy="Run 'labkit image build'.",
+)
+
+
+def ability_of(host: LiveHost, ability: str) -> Ability:
+    """Whether a host can do something, such as ``"shares"``, and how, or why not."""
+    agent = Ability(True, "QEMU's guest agent")
+    known = {
+        "shares": host.shares.ability,
+        "pin": Ability(True, "libvirt's vcpupin"),
+        "cap": caps.ability(host.driver),
+        "reservation": _RESERVATION,
+        "hot-add": Ability(True, "libvirt's setvcpus, and the guest switches the new vCPU on"),
+        "requests": Ability(True, _requests(host)) if host.image.serves else _OLD_IMAGE,
+        "disks": host.shelf.ability,
+        "command": agent,
+        "console": Ability(True, "the machine's serial port"),
+    }
+    return known.get(ability, Ability(False, reason=f"labkit's live host cannot do {ability!r:.40} yet."))
+
+
+def _requests(host: LiveHost) -> str:
+    server = "a server in the guest, first come, first served"
+    return f"{server}; 1 CPU second = {host.known_speed:.4g} rounds, calibrated before" if host.known_speed else server
+
+
+def mechanisms_of(host: LiveHost) -> dict[str, str]:
+    """The mechanism of each ability of CPUs that a host has."""
+    found = {name: ability_of(host, name) for name in ("shares", "pin", "cap", "hot-add", "requests")}
+    return {name: able.mechanism for name, able in found.items() if able} | {
+        "shares": found["shares"].mechanism or found["shares"].reason
+    }

@@ -1,0 +1,195 @@
+"""A disk of the simulated host: a file that is not there, and of which everything is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from labkit.host import HostError, Observation, Provenance, Row, mebibytes
+from labkit.host.disks import FORMATS, Extent
+from labkit.model.disks import parallels, vhd
+from labkit.model.disks.qcow2 import Qcow2
+from labkit.model.disks.raw import Raw
+from labkit.model.disks.rounding import ceiling
+from labkit.model.disks.vdi import vdi
+from labkit.model.disks.vhdx import vhdx
+from labkit.model.disks.vmdk import vmdk
+
+__all__ = ["LARGEST", "MAKERS", "Allocator", "SimulatedDisk"]
+
+LARGEST = 4 << 40  # bytes
+LIMITS = {"vhd": vhd.LARGEST, "parallels": parallels.LARGEST}  # bytes; where a format or QEMU ends earlier
+CLUSTERS = {"qcow2": Qcow2.CLUSTERS, "parallels": parallels.CLUSTERS}  # bytes; the formats where one may choose
+
+
+class Allocator(Protocol):
+    """What each format's file gives: where everything is, and what the next write changes.
+
+    `places` says for each unit of the disk that has room in the file at which byte of it; `told` whether a map shows
+    that.
+    """
+
+    size: int
+    unit: int
+    told: bool
+    places: dict[int, int]
+
+    @property
+    def file_bytes(self) -> int:
+        """The length of the file, in bytes."""
+
+    def write(self, offset: int, length: int) -> None:
+        """Find room for what is written where it has none yet."""
+
+    def reopen(self) -> None:
+        """Forget what only a program that keeps the file open remembers."""
+
+
+MAKERS: dict[str, Callable[..., Allocator]] = {
+    "raw": Raw,
+    "qcow2": Qcow2,
+    "vmdk": vmdk,
+    "vhd": vhd.vhd,
+    "vhdx": vhdx,
+    "vdi": vdi,
+    "parallels": parallels.parallels,
+}
+"""The formats: each makes an empty file for a disk of so many bytes, and of such clusters where one may choose."""
+
+
+class SimulatedDisk:
+    """A virtual disk in the model; see `labkit.host.Disk`.
+
+    Parameters
+    ----------
+    name : str
+        What it is called.
+    size : str or float
+        How large the guest is to see it; a number is in MiB. It is rounded up to whole sectors of 512 bytes.
+    format : str
+        One of `labkit.host.FORMATS`.
+    cluster : int, optional
+        Bytes of a cluster, for qcow2 and Parallels: a power of two from 512 to 2 MiB.
+    host : str
+        The host's name, for where an observation comes from.
+
+    Raises
+    ------
+    HostError
+        Where there is no such format, or it cannot have that size or cluster.
+
+    Examples
+    --------
+    >>> disk = SimulatedDisk("data", "1 GiB")
+    >>> disk.file_bytes
+    196624
+    >>> disk.write(0, 4096)
+    >>> disk.file_bytes, disk.guest_bytes
+    (393216, 65536)
+    """
+
+    def __init__(
+        self,
+        name: str,
+        size: str | float,
+        format: str = "qcow2",
+        *,
+        cluster: int | None = None,
+        host: str = "simulated host",
+    ) -> None:
+        asked = ceiling(round(mebibytes(size) * 1048576), 512) * 512
+        if format not in FORMATS:
+            raise HostError(f"There is no disk format {format!r:.40}.", f"Take one of {', '.join(FORMATS)}.")
+        if cluster is not None and cluster not in CLUSTERS.get(format, ()):
+            remedy = "It is a power of two from 512 to 2097152 bytes." if format in CLUSTERS else "Leave cluster out."
+            raise HostError(f"A {format} disk cannot have clusters of {cluster!r:.40} bytes.", remedy)
+        largest = min(LARGEST, LIMITS.get(format, LARGEST))
+        if format == "qcow2":
+            largest = min(largest, Qcow2.largest(cluster or Qcow2.DEFAULT_CLUSTER))
+        if not 512 <= asked <= largest:
+            raise HostError(f"Such a {format} disk has 512 to {largest} bytes, not {asked}.", "Choose another size.")
+        self.name, self.format = name, format
+        self._file = MAKERS[format](asked) if cluster is None else MAKERS[format](asked, cluster)
+        self.size = self._file.size
+        self._host = host
+        self._open = False
+        self.removed = False
+
+    def __repr__(self) -> str:
+        return f"disk {self.name}, {self.format}, {self.size:,} bytes, its file {self._file.file_bytes:,} bytes long"
+
+    def write(self, offset: int, length: int) -> None:
+        """Write something other than zeros; see `labkit.host.Disk.write`."""
+        self._there()
+        if length < 1 or not 0 <= offset <= self.size - length:
+            raise HostError(
+                f"{length} bytes at {offset} do not lie on {self.name}, which has {self.size} bytes.",
+                "Write less, or nearer to the beginning.",
+            )
+        if not self._open:
+            self._file.reopen()
+            self._open = True
+        self._file.write(offset, length)
+
+    @property
+    def file_bytes(self) -> int:
+        """The length of the file, in bytes."""
+        self._look()
+        return self._file.file_bytes
+
+    @property
+    def guest_bytes(self) -> int:
+        """How much of the disk the map calls data, in bytes."""
+        self._look()
+        if not self._file.told:
+            return self.size
+        # Every unit counts in full, but for the last one of the disk, which may reach beyond its end.
+        unit, last = self._file.unit, ceiling(self.size, self._file.unit) - 1
+        return len(self._file.places) * unit - (last in self._file.places) * ((last + 1) * unit - self.size)
+
+    def map(self) -> tuple[Extent, ...]:
+        """The disk from its beginning to its end, data and not, neighbours in one."""
+        self._look()
+        return tuple(self._extents())
+
+    def _extents(self) -> Iterator[Extent]:
+        file = self._file
+        if not file.told:
+            yield Extent(0, self.size, True)
+            return
+        start = end = 0
+        offset: int | None = None  # of the stretch of data from `start` to `end`
+        for index in sorted(file.places):
+            begins, place = index * file.unit, file.places[index]
+            if offset is None or begins != end or place != offset + end - start:
+                if offset is not None:
+                    yield Extent(start, end - start, True, offset)
+                if begins > end:
+                    yield Extent(end, begins - end, False)
+                start, offset = begins, place
+            end = min(begins + file.unit, self.size)
+        if offset is not None:
+            yield Extent(start, end - start, True, offset)
+        if end < self.size:
+            yield Extent(end, self.size - end, False)
+
+    def observe(self) -> Observation:
+        """`file_bytes` and `guest_bytes` as rows."""
+        rows = tuple(
+            Row(machine=self.name, quantity=quantity, unit="B", value=value)
+            for quantity, value in (("file_bytes", self.file_bytes), ("guest_bytes", self.guest_bytes))
+        )
+        mechanism = {"disks": f"arithmetic of the {self.format} format"}
+        return Observation(0.0, rows, (), (), Provenance("simulated", self._host, mechanisms=mechanism))
+
+    def remove(self) -> None:
+        """Forget the disk."""
+        self.removed = True
+
+    def _there(self) -> None:
+        if self.removed:
+            raise HostError(f"The disk {self.name} has been removed.", "Make another one.")
+
+    def _look(self) -> None:
+        self._there()
+        self._open = False

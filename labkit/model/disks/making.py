@@ -1,0 +1,37 @@
+"""Putting a new disk on a simulated host's shelf, under its name."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from labkit.host import HostError
+from labkit.model.arguments import checked_name
+from labkit.model.disks.disk import SimulatedDisk
+
+__all__ = ["make_disk"]
+
+
+class Keeper(Protocol):
+    """A host that keeps a journal."""
+
+    name: str
+
+    def note(self, action: str) -> None:
+        """Write an action into the journal."""
+
+
+def make_disk(
+    host: Keeper,
+    disks: dict[str, SimulatedDisk],
+    name: str,
+    size: str | float,
+    format: str,
+    cluster: int | None,
+) -> SimulatedDisk:
+    """Make a disk, and put it among the host's others; see `labkit.host.Host.disk`."""
+    name = checked_name(name)
+    if name in disks and not disks[name].removed:
+        raise HostError(f"There is a disk {name} already.", "Remove it first, or take another name.")
+    disks[name] = disk = SimulatedDisk(name, size, format, cluster=cluster, host=host.name)
+    host.note(f"disk {name} size={disk.size}B format={format}" + (f" cluster={cluster}B" if cluster else ""))
+    return disk
