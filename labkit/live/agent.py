@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +39,27 @@ class Finished:
         return text if self.status == 0 else f"{text}\n(ended with status {self.status}) {self.errors}".rstrip()
 
 
+def _interruptible(domain: libvirt.virDomain, request: str) -> str:
+    """Ask the agent, in a thread aside where this is the main one: Python hears Ctrl-C only between two calls into C.
+
+    An abandoned call ends with its machine, or after `PATIENCE` seconds.
+    """
+    import libvirt_qemu
+
+    if threading.current_thread() is not threading.main_thread():
+        return libvirt_qemu.qemuAgentCommand(domain, request, PATIENCE, 0)
+    answer: Future[str] = Future()
+
+    def ask() -> None:
+        try:
+            answer.set_result(libvirt_qemu.qemuAgentCommand(domain, request, PATIENCE, 0))
+        except BaseException as error:  # noqa: BLE001 - it is raised where the answer is waited for
+            answer.set_exception(error)
+
+    threading.Thread(target=ask, name="labkit-agent", daemon=True).start()
+    return answer.result()
+
+
 class Agent:
     """The agent in one machine.
 
@@ -55,16 +78,16 @@ class Agent:
     def call(self, command: str, **arguments: Any) -> Any:
         """Send one command of the protocol and return its answer.
 
+        An interrupt is heard at once, also by an agent that never answers; its machine is then best stopped.
+
         Raises
         ------
         HostError
             Where the agent does not answer or refuses.
         """
-        import libvirt_qemu
-
         request = {"execute": command} | ({"arguments": arguments} if arguments else {})
         with translated(f"ask the agent in {self._name}"):
-            return json.loads(libvirt_qemu.qemuAgentCommand(self._domain, json.dumps(request), PATIENCE, 0))["return"]
+            return json.loads(_interruptible(self._domain, json.dumps(request)))["return"]
 
     def wait_until_up(self, deadline: float, progress: Callable[[float], None] = lambda _done: None) -> None:
         """Return when the agent answers; `deadline` in seconds from now.

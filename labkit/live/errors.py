@@ -1,14 +1,15 @@
-"""libvirt's errors as one sentence with a remedy; the original stays as the cause."""
+"""libvirt's errors, and the computer's own, as one sentence with a remedy; the original stays as the cause."""
 
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from labkit.host import HostError
 
-__all__ = ["translated"]
+__all__ = ["explained", "translated"]
 
 # What libvirt's message holds, and what a person can do about it.
 _REMEDIES = (
@@ -17,13 +18,17 @@ _REMEDIES = (
         "Run ./course open once as root: it makes the system user libvirt-qemu that libvirt asks for.",
     ),
     (r"cannot allocate memory|cannot set up guest memory", "Stop other programs, or give the machines less memory."),
-    (r"no space left", "Free some disk space, or set LABKIT_CACHE to a directory on a larger disk."),
+    (r"no space left|quota exceeded", "Free some space on the disk that holds it."),
+    (r"too many open files", "Stop some machines, or restart the notebook's kernel."),
     (
         r"could not access kvm|failed to initialize kvm",
         "Add yourself to the group kvm, or go on with software emulation.",
     ),
     (r"permission denied", "Check who may read the file named; 'labkit doctor' shows what works here."),
-    (r"guest agent (is )?not|agent.*not (responding|connected|available)", "Stop the machine and create it again."),
+    (
+        r"guest agent (is )?not|agent.*not (responding|connected|available)|execute QEMU agent command",
+        "Stop the machine and create it again.",
+    ),
     (r"not available in session mode", "Only root may set this through libvirt; 'labkit doctor' names the other ways."),
     (r"domain (is )?not (running|found)|domain not found", "It has ended; create it again."),
     (r"not supported|not (be )?support", "This host cannot do that; 'labkit doctor' shows what it can."),
@@ -34,9 +39,43 @@ _REMEDIES = (
 )
 
 
+def _sentence(doing: str, said: str) -> HostError:
+    said = said.strip().partition("\n")[0].rstrip(".")
+    remedy = next((remedy for words, remedy in _REMEDIES if re.search(words, said, re.IGNORECASE)), "")
+    return HostError(f"Could not {doing}: {said}.", remedy or "'labkit doctor' shows what works here.")
+
+
+@contextmanager
+def explained(doing: str) -> Iterator[None]:
+    """Turn an error of the operating system inside the block, such as a full disk, into a `HostError`.
+
+    Parameters
+    ----------
+    doing : str
+        Completes "could not ...", for instance ``"make the directory d"``.
+
+    Raises
+    ------
+    HostError
+        In the place of ``OSError`` or, for words that no program can be given, ``UnicodeError``; it is the cause.
+    """
+    try:
+        yield
+    except shutil.Error as error:  # many in one, each a triple that ends with what the system said
+        said = error.args[0][0][-1] if error.args and isinstance(error.args[0], list) and error.args[0] else error
+        raise _sentence(doing, str(said)) from error
+    except OSError as error:
+        place = f" ({error.filename})" if error.filename else ""
+        raise _sentence(doing, f"{error.strerror or error}{place}") from error
+    except UnicodeError as error:
+        raise HostError(
+            f"Could not {doing}: a name, an address or a path in it is not text.", "Use letters of any script."
+        ) from error
+
+
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
-    """Turn a libvirt error inside the block into a `HostError` that says what was being done.
+    """Turn an error of libvirt's or of the operating system inside the block into a `HostError`.
 
     Parameters
     ----------
@@ -46,13 +85,14 @@ def translated(doing: str) -> Iterator[None]:
     Raises
     ------
     HostError
-        In the place of ``libvirt.libvirtError``, which becomes its cause.
+        In the place of ``libvirt.libvirtError``, and as in `explained`.
     """
     import libvirt
 
     try:
-        yield
+        with explained(doing):
+            yield
     except libvirt.libvirtError as error:
-        said = (error.get_error_message() or str(error)).strip().splitlines()[0].rstrip(".")
-        remedy = next((remedy for words, remedy in _REMEDIES if re.search(words, said, re.IGNORECASE)), "")
-        raise HostError(f"Could not {doing}: {said}.", remedy or "'labkit doctor' shows what works here.") from error
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+            raise HostError(f"Could not {doing}: it has ended.", "Create it again.") from error
+        raise _sentence(doing, error.get_error_message() or str(error)) from error

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import time
@@ -18,8 +19,9 @@ from pathlib import Path
 
 from labkit.host import HostError
 from labkit.live import guardian
+from labkit.live.errors import explained
 
-__all__ = ["Owned", "clean", "hosts", "renew", "settle_in"]
+__all__ = ["Owned", "clean", "clock", "hosts", "renew", "settle_in"]
 
 EXPIRES_AFTER = 12 * 3600  # seconds; a day's workshop fits, a forgotten kernel does not stay for ever
 _MARK = "owner.json"
@@ -38,7 +40,7 @@ class Owned:
     boot : str
         The boot of this machine in which it was made.
     created, expires : float
-        Seconds since the epoch.
+        Seconds of this boot, as `clock` counts them: somebody who sets the computer's clock ends nobody's host.
     """
 
     root: str
@@ -61,7 +63,7 @@ class Owned:
     @property
     def abandoned(self) -> bool:
         """Whether its owner is gone, or its time is up."""
-        return self.alone or time.time() > self.expires
+        return self.alone or clock() > self.expires
 
 
 def boot_id() -> str:
@@ -72,13 +74,22 @@ def boot_id() -> str:
         return ""
 
 
+def clock() -> float:
+    """Seconds since the computer was switched on, sleep included (clock_gettime(2), CLOCK_BOOTTIME).
+
+    All processes see the same, and nobody can set it.
+    """
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def _street() -> Path:
     """The directory that this user's hosts lie in.
 
     Paths of UNIX sockets end at 108 bytes (unix(7)), so it is a short one and not the cache.
     """
     street = Path(f"/tmp/labkit-{os.getuid()}")
-    street.mkdir(mode=0o700, exist_ok=True)
+    with explained(f"make the directory {street}"):
+        street.mkdir(mode=0o700, exist_ok=True)
     found = street.lstat()
     if street.is_symlink() or found.st_uid != os.getuid() or found.st_mode & 0o077:
         raise HostError(f"{street} is not safe to use: it belongs to or is open to somebody else.", f"Remove {street}.")
@@ -95,11 +106,26 @@ def settle_in() -> tuple[Owned, int]:
     int
         A file descriptor; the guardian acts when it is closed, which the kernel does at the latest when this
         process ends.
+
+    Raises
+    ------
+    HostError
+        Where that cannot be, as on a full disk; nothing of it stays.
     """
     clean(expired=False)
     root = _street() / secrets.token_hex(4)
-    root.mkdir(mode=0o700)
-    started, now = guardian.start_time(os.getpid()) or "", time.time()
+    with explained("make a directory for the live host"):
+        try:
+            root.mkdir(mode=0o700)
+            return _marked(root)
+        except BaseException:  # no guardian knows of it yet
+            shutil.rmtree(root, ignore_errors=True)
+            raise
+
+
+def _marked(root: Path) -> tuple[Owned, int]:
+    """Write the mark into the directory, and start its guardian."""
+    started, now = guardian.start_time(os.getpid()) or "", clock()
     owned = Owned(str(root), os.getpid(), started, boot_id(), now, now + EXPIRES_AFTER)
     (root / _MARK).write_text(json.dumps(asdict(owned)))
     reading, writing = os.pipe()
@@ -112,6 +138,9 @@ def settle_in() -> tuple[Owned, int]:
             cwd="/",
             start_new_session=True,
         )
+    except BaseException:
+        os.close(writing)
+        raise
     finally:
         os.close(reading)
     return owned, writing
@@ -121,10 +150,13 @@ def renew(root: str) -> None:
     """Put the end of a host's time off, as it is being used."""
     mark = Path(root) / _MARK
     with contextlib.suppress(OSError, ValueError):
-        changed = json.loads(mark.read_text()) | {"expires": time.time() + EXPIRES_AFTER}
+        changed = json.loads(mark.read_text()) | {"expires": clock() + EXPIRES_AFTER}
         writing = mark.with_suffix(".new")
-        writing.write_text(json.dumps(changed))
-        writing.rename(mark)
+        try:
+            writing.write_text(json.dumps(changed))
+            writing.rename(mark)
+        finally:
+            writing.unlink(missing_ok=True)
 
 
 def hosts() -> list[Owned]:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["adopt_orphans", "collect", "collecting"]
+__all__ = ["Watched", "adopt_orphans", "collect", "collecting"]
 
 ORPHANED = 0.5  # seconds
 """A child that has been a zombie for so long has nobody who waits for it.
@@ -31,14 +32,47 @@ def adopt_orphans() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def collect(process: int) -> None:
-    """Wait in the background for one QEMU to end, and collect it."""
+def _killed_for_memory() -> int:
+    """How many processes Linux has killed because memory ran out (proc(5), /proc/vmstat, oom_kill)."""
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/vmstat").read_text().splitlines()
+        return int(next(line.split()[1] for line in lines if line.startswith("oom_kill ")))
+    return 0
 
-    def wait() -> None:
+
+class Watched:
+    """One QEMU, waited for in the background and collected when it ends.
+
+    Parameters
+    ----------
+    process : int
+        Its number.
+    """
+
+    def __init__(self, process: int) -> None:
+        self._process = process
+        self._killed_before = _killed_for_memory()
+        self._how = ""
+        self._thread = threading.Thread(target=self._wait, name="labkit-collect", daemon=True)
+        self._thread.start()
+
+    def _wait(self) -> None:
         with contextlib.suppress(ChildProcessError):
-            os.waitpid(process, 0)
+            _, status = os.waitpid(self._process, 0)
+            if os.WIFSIGNALED(status):
+                self._how = f"QEMU was ended by signal {os.WTERMSIG(status)} ({signal.strsignal(os.WTERMSIG(status))})"
+                if os.WTERMSIG(status) == signal.SIGKILL and _killed_for_memory() > self._killed_before:
+                    self._how = "Linux killed QEMU because memory ran out"
 
-    threading.Thread(target=wait, name="labkit-collect", daemon=True).start()
+    def how_it_ended(self) -> str:
+        """In words what killed it; empty where it runs, or ended by itself."""
+        self._thread.join(0.5)
+        return self._how
+
+
+def collect(process: int) -> Watched:
+    """Wait in the background for one QEMU to end, and collect it."""
+    return Watched(process)
 
 
 def _ended_qemus() -> Iterator[int]:

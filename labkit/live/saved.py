@@ -19,7 +19,6 @@ import os
 import shutil
 import struct
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -76,18 +75,32 @@ def once(key: str, make: Callable[[Path], None]) -> Path:
                     making.rename(file)
                 finally:
                     making.unlink(missing_ok=True)
-                _make_room()
+                _make_room(file)
     os.utime(file)
     return file
 
 
-def _make_room() -> None:
-    files = [path for path in _shelf().iterdir() if not path.suffix]
-    for file in sorted(files, key=lambda path: path.stat().st_mtime, reverse=True)[KEPT:]:
+def _make_room(new: Path) -> None:
+    """Remove those not used for longest, but never the new one: by a clock that was set it may look the oldest.
+
+    Also what killed processes were making: whoever still makes one holds its lock.
+    """
+    others = [path for path in _shelf().iterdir() if not path.suffix and path != new]
+    for file in sorted(others, key=_used, reverse=True)[KEPT - 1 :]:
         file.unlink(missing_ok=True)
-    for stale in _shelf().glob("*.making-*"):
-        if time.time() - stale.stat().st_mtime > 3600:
-            stale.unlink(missing_ok=True)
+    for part in _shelf().glob("*.making-*"):
+        with (_shelf() / f"{part.stem}.lock").open("w") as lock, contextlib.suppress(BlockingIOError):
+            if part.stem != new.name:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part.unlink(missing_ok=True)
+
+
+def _used(file: Path) -> float:
+    """When it was last used, by the computer's clock; at no time, where another process has just removed it."""
+    try:
+        return file.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def forget(key: str) -> None:

@@ -114,16 +114,19 @@ def play(program: Program, place: str, repeat: int = 0, costs: Costs = COSTS) ->
     Raises
     ------
     HostError
-        Where there are no numbers for that program in that place.
+        Where there are no numbers for that program in that place, or the guest would never get on.
     """
     if program.kind not in KINDS or place not in places_of(program.kind):
         raise HostError(f"There are no published numbers for {program.kind!r:.20} in {place!r:.20}.", "Leave it out.")
+    layers = _layers(place, costs)
+    if sum(seconds for _layer, seconds in layers.tick) * costs.ticks.value >= 1:
+        raise HostError("A guest that is interrupted so often never gets on.", "Take fewer ticks, or cheaper exits.")
     uses = program.kind in USES_A_DEVICE
     native = min(program.seconds, MOST_USES / program.rate) if uses else program.seconds
     played = Played(native)
     env = simpy.Environment()
     random = Random(f"uses/{program.kind}/{repeat}")  # the same uses in every place
-    env.process(_running(env, _layers(place, costs), played, random, program.rate if uses else 0.0, costs))
+    env.process(_running(env, layers, played, random, program.rate if uses else 0.0, costs))
     env.run()
     played.seconds = env.now
     return played

@@ -34,17 +34,18 @@ class Latest:
             if self._busy:
                 return
             self._busy = True
-        try:
-            while (wish := self._next()) is not None:
-                self._work(wish)
-        except BaseException:
-            with self._guard:
-                self._busy = False
-            raise
+        problem: BaseException | None = None
+        while wishes := self._next():
+            try:
+                self._work(wishes[0])
+            except BaseException as error:  # noqa: BLE001 - raised below; what was asked for meanwhile comes first
+                problem = error
+        if problem is not None:
+            raise problem
 
-    def _next(self) -> Any:
+    def _next(self) -> list[Any]:
+        """The wish to do now, alone in a list; an empty one where there is none."""
         with self._guard:
-            if self._wishes:
-                return self._wishes.pop()
-            self._busy = False
-            return None
+            wishes, self._wishes = self._wishes, []
+            self._busy = bool(wishes)
+            return wishes

@@ -25,6 +25,7 @@ __all__ = ["Audience", "Session", "stop_running", "streams"]
 _STRETCH = 1.0  # s between two tellings
 _AT_ANY_MOMENT = {"cpu", "ready", "throttled"}  # what `Host.observe` gives
 _EVERY = 0.25  # s between two points of a curve
+_PATIENCE = 90  # s for another session to end; a guest that no longer answers may take a minute of it
 
 _running: list[Session] = []
 _running_guard = threading.Lock()
@@ -112,9 +113,7 @@ class Session:
     def _work(self) -> None:
         problem: HostError | None = HostError("The live run ended unexpectedly.", "The kernel's log has the reason.")
         try:
-            stop_running()
-            with _running_guard:
-                _running.append(self)
+            self._take_the_floor()
             machines = machines_of(self.experiment, self.settings)
             with WatchedHost(self.openers.open_live, self._booting, machines, self._stop) as host:
                 if streams(self.experiment):
@@ -134,6 +133,18 @@ class Session:
                 if self in _running:
                     _running.remove(self)
             self.audience.end(problem)
+
+    def _take_the_floor(self) -> None:
+        """Come to be the one session that runs; of two that begin at once, one waits until the other has ended."""
+        for _again in range(_PATIENCE):
+            if self._stop.is_set():
+                raise Stopped
+            with _running_guard:
+                if not _running:
+                    _running.append(self)
+                    return
+            stop_running(1.0)
+        raise HostError("Another live run has not ended yet.", "Wait until it has, or restart the notebook's kernel.")
 
     def _booting(self, words: str, done: float) -> None:
         if not self._streaming:

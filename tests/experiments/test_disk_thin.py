@@ -89,7 +89,7 @@ def test_theory_and_the_allocator_agree(one):
     assert {row["quantity"]: row["unit"] for row in seen.rows} == disk_thin.QUANTITIES
 
 
-@given(st.integers(512, 4 << 40).filter(lambda size: size <= 2040 * GIBI))
+@given(st.one_of(st.integers(512, 600 * MEBI), st.integers(512, 140 * GIBI), st.integers(512, 2040 * GIBI)))
 def test_a_vhd_is_as_large_as_the_search_of_the_specification_finds(size):
     from labkit.experiments.disk_sizes import seen_size
 

@@ -57,13 +57,14 @@ def scenes(draw):
     return format, cluster, size, writes, draw(st.sets(st.integers(0, 40), max_size=2))
 
 
-SMALL_CLUSTERS = [(at * 512, 512 + at % 3 * 512) for at in range(0, 18432, 2)]
+SINGLE_CLUSTERS = [(0, 7 * MEBI), *(((8 << 20) + at * 1024, 512) for at in range(2500))]
 ACROSS_BLOCKS = [(at * 33000, 17000) for at in range(600)]
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(("qcow2", 512, 16 * MEBI, [(0, 16 * MEBI)], set()))  # the refcount table must grow
-@example(("qcow2", 512, 16 * MEBI, SMALL_CLUSTERS, {2000}))
+@example(("qcow2", 512, 16 * MEBI, SINGLE_CLUSTERS, set()))  # and a single cluster takes the place of the old one
+@example(("qcow2", 512, 16 * MEBI, SINGLE_CLUSTERS, {2000}))
 @example(("qcow2", 512, 32 * MEBI, ACROSS_BLOCKS, {300}))
 @example(("qcow2", 1024, 128 * MEBI, [(at * 90000, 80000) for at in range(1000)], set()))
 @example(("qcow2", 512, 2 * GIBI, [(GIBI, 5000)], set()))  # an L1 table longer than a refcount block counts

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -147,13 +148,13 @@ def test_clean_sweeps_what_even_the_guardian_left(host):
     assert not any(root in line for line in clean())
 
 
-def test_clean_leaves_foreign_and_used_ones_alone(host, tmp_path):
+def test_clean_leaves_foreign_and_used_ones_alone(host):
     mine = host.create("mine")
     foreign = subprocess.Popen(
         ["qemu-system-x86_64", "-name", "guest=lk-foreign", "-S", "-display", "none", "-accel", "tcg", "-m", "32"]
     )
-    other = tmp_path / "host"
-    other.mkdir()
+    # Not below pytest's own folder, whose name grows with every run: a socket's path ends at 108 bytes.
+    other = Path(tempfile.mkdtemp(prefix="labkit-other-"))
     embedded = subprocess.Popen(
         [sys.executable, "-c", FOREIGN, str(other)], stdout=subprocess.PIPE, text=True, stderr=subprocess.DEVNULL
     )

@@ -45,6 +45,8 @@ def test_one_write_to_a_disk_of_1_gib(format, cluster):
         (MEBI, 1079296),
         (64 * MEBI, 67125248),
         (GIBI, 1073995776),
+        (130 * MEBI, 136339456),
+        (496 * MEBI, 520224768),
         (100 * GIBI, 107374632960),
         (128 * GIBI, 137438953472),
         (2040 * GIBI, 2190433320960),
@@ -68,6 +70,7 @@ def test_a_fixed_vhd_is_the_whole_disk_and_a_footer():
         (100 * GIBI, 8388608, 25165824, 41943040),
         (101 * GIBI, 8388608, 41943040, 75497472),
         (2048 * GIBI, 8388608, 41943040, 75497472),
+        (4096 * GIBI, 9437184, 42991616, 76546048),
     ],
 )
 def test_the_blocks_of_a_vhdx_grow_with_the_disk(size, empty, one, two):
