@@ -46,6 +46,11 @@ def measure(rounds: int = 10, *, browser: bool = False, tell: Callable[[str], No
         figures += _disk_figures(rounds)
     except HostError as error:
         complaints.append(f"No disk was timed: {error}")
+    tell("Letting 200 simulated machines share their memory for a day ...")
+    try:
+        figures += _memory_figures()
+    except HostError as error:
+        complaints.append(f"No day of memory was timed: {error}")
     tell("Timing the simulated experiment ...")
     figures.append(_process_figure(rounds))
     if browser:
@@ -70,6 +75,12 @@ def _disk_figures(rounds: int) -> list[Figure]:
     from labkit.bench.disks import disk_figures
 
     return disk_figures(rounds)
+
+
+def _memory_figures() -> list[Figure]:
+    from labkit.bench.memory import memory_figures
+
+    return memory_figures()
 
 
 def _seconds(command: list[str]) -> float:

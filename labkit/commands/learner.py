@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labkit.commands import Answer, UsageError
@@ -33,9 +32,10 @@ def handed_out(place: str | None = None, kind: str = "learner") -> Delivery:
         Where the folder cannot be a copy.
     """
     from labkit.course.edition import learner_copy
+    from labkit.course.progress import path_named
 
     try:
-        return learner_copy(target=Path(place).expanduser() if place else None, edition=kind)
+        return learner_copy(target=path_named(place, "the folder") if place else None, edition=kind)
     except FileNotFoundError as error:
         if error.strerror:
             raise

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from labkit.course.progress import MARKER
+from labkit.course.progress import MARKER, path_named
 from labkit.course.safe_file import locked, write_atomically
 
 __all__ = ["Delivery", "INSTRUCTOR_TAG", "course_folder", "learner_copy", "lessons_folder"]
@@ -70,7 +70,7 @@ def lessons_folder() -> Path:
 def course_folder(environ: Mapping[str, str] | None = None) -> Path:
     """Where the learner's copy lies: ``LABKIT_COURSE_DIR``, or ``~/labkit-course``."""
     named = (os.environ if environ is None else environ).get("LABKIT_COURSE_DIR", "")
-    return Path(named).expanduser().absolute() if named else Path.home() / "labkit-course"
+    return path_named(named, "LABKIT_COURSE_DIR").absolute() if named else Path.home() / "labkit-course"
 
 
 def edited(path: Path, edition: str) -> bytes:

@@ -14,7 +14,7 @@ from string import Template
 from typing import TYPE_CHECKING, Any
 
 from labkit.course.content import Task
-from labkit.course.progress import Progress, now
+from labkit.course.progress import Progress
 from labkit.course.showing import STYLE, Shown, card, escaped, html_widget, marked, spoken, unfolded
 from labkit.host import HostError
 
@@ -113,7 +113,7 @@ class Exercise(Shown):
             verdict = Verdict(False, str(error))
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             verdict = Verdict(False, f"What was given could not be looked at ({type(error).__name__}: {error!s:.200}).")
-        attempt = {"at": now(), "done": verdict.done, "said": verdict.said}
+        attempt = {"at": self._progress.moment(), "done": verdict.done, "said": verdict.said}
 
         def add(kept: dict[str, Any]) -> None:
             attempts = kept.setdefault("attempts", [])

@@ -154,7 +154,7 @@ class PredictionForm(anywidget.AnyWidget):
     Parameters
     ----------
     on_lock : callable
-        Called with value (as typed), sure and why; a ``ValueError`` it raises is shown in the form.
+        Called with value and sure, as they came, and why; a ``ValueError`` that it raises is shown in the form.
     unit, range : str
         The number's unit, and its range in words.
     low, high : float
@@ -173,7 +173,7 @@ class PredictionForm(anywidget.AnyWidget):
     error = traitlets.Unicode("").tag(sync=True)
     locked = traitlets.Unicode("").tag(sync=True)
 
-    def __init__(self, on_lock: Callable[[str, int, str], Any], **traits: Any) -> None:
+    def __init__(self, on_lock: Callable[[Any, Any, str], Any], **traits: Any) -> None:
         super().__init__(**traits)
         self._on_lock = on_lock
         self.on_msg(self._on_message)
@@ -184,7 +184,8 @@ class PredictionForm(anywidget.AnyWidget):
             return
         self.error = ""  # so that the same complaint once more is a change
         try:
-            self._on_lock(str(given.get("value", "")), given.get("sure", 50), str(given.get("why", "")))
+            why = given.get("why", "")
+            self._on_lock(given.get("value", ""), given.get("sure", 50), why if isinstance(why, str) else "")
         except ValueError as error:
             self.error = str(error)
 
@@ -221,6 +222,6 @@ class QuestionForm(anywidget.AnyWidget):
 
     def _on_message(self, _widget: Any, content: Any, _buffers: Any) -> None:
         chosen = content.get("check") if isinstance(content, dict) else None
-        if isinstance(chosen, int) and 0 <= chosen < len(self.choices):
+        if isinstance(chosen, int) and not isinstance(chosen, bool) and 0 <= chosen < len(self.choices):
             self._times += 1  # so that the same answer once more is a change
             self.answered = {"chosen": chosen, "said": self._on_check(chosen), "times": self._times}

@@ -8,11 +8,12 @@ that is locked is kept.
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from labkit.course.progress import Progress, now
+from labkit.course.progress import Progress
 from labkit.course.showing import STYLE, Shown, card, escaped, html_widget, marked
 
 if TYPE_CHECKING:
@@ -50,6 +51,12 @@ def read_number(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError("not a finite number")
     return number
+
+
+def _one_line(text: str) -> str:
+    """The text in one line of at most 200 characters, without what is no character to read (NUL, half a pair)."""
+    read = "".join(" " if unicodedata.category(letter) in ("Cc", "Cs") else letter for letter in str(text)[:10_000])
+    return " ".join(read.split())[:200]
 
 
 @dataclass(frozen=True)
@@ -97,8 +104,8 @@ class Asked:
             With a sentence for the learner, where it is not a number within the range.
         """
         try:
-            value = read_number(str(text))
-        except ValueError:
+            value = read_number(text[:400] if isinstance(text, str) else str(text))
+        except (ValueError, OverflowError):
             raise ValueError(f"Please give a number {self.range}.") from None
         if not self.low <= value <= self.high:
             raise ValueError(f"{amount(value)} is outside the range: please give a number {self.range}.")
@@ -158,13 +165,13 @@ class Prediction(Shown):
         ValueError
             Where the number is not one within the range, or `sure` not one of the steps.
         """
-        if sure not in SURENESS:
-            raise ValueError(f"How sure is one of {', '.join(map(str, SURENESS))}, in percent, not {sure!r:.20}.")
+        if isinstance(sure, bool) or not isinstance(sure, (int, float)) or sure not in SURENESS:
+            raise ValueError(f"How sure is one of {', '.join(map(str, SURENESS))}, in percent.")
         answer = {
-            "at": now(),
+            "at": self._progress.moment(),
             "value": self.asked.read(value),
-            "sure": sure,
-            "why": " ".join(why.split())[:200],
+            "sure": int(sure),
+            "why": _one_line(why),
             "unit": self.asked.unit,
             "low": self.asked.low,
             "high": self.asked.high,
@@ -186,7 +193,7 @@ class Prediction(Shown):
 
     def _state(self) -> str:
         answer = self.answer
-        return f"{said(answer)}. Locked." if answer else "Not answered yet."
+        return f"{said(answer)}. Locked. {self._progress.unsaved}".rstrip() if answer else "Not answered yet."
 
     def text(self) -> str:
         """The question, its unit and range, and the answer where there is one."""

@@ -14,18 +14,42 @@ import os
 import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from labkit.course.record import NewerRecordError, checked, empty, empty_lesson, merge
+from labkit.course.record import NewerRecordError, checked, empty, empty_lesson, latest, merge
 from labkit.course.safe_file import locked, write_atomically
+from labkit.host import HostError
 
-__all__ = ["MARKER", "Progress", "now"]
+__all__ = ["MARKER", "Progress", "now", "path_named"]
 
 MARKER = "labkit-course.json"
 _IN_MEMORY = "memory"
 _KEEPS_GOING = "Your answers are kept only until this notebook stops."
+
+
+def path_named(text: str, by: str) -> Path:
+    """The path that somebody wrote, where ``~`` is their home.
+
+    Parameters
+    ----------
+    text : str
+        As in ``~/course``.
+    by : str
+        Where it was written, such as an environment variable, for the message.
+
+    Raises
+    ------
+    HostError
+        Where it begins with the home of somebody whom the computer does not know.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise HostError(
+            f"{by} names a home directory that there is not: {text:.80}.", "Write the whole path."
+        ) from error
 
 
 def now() -> str:
@@ -54,6 +78,8 @@ class Progress:
         self.path = path
         self.notices: list[str] = []
         self._may_write = path is not None
+        self._unread = False  # the file is there and could not be read just now
+        self._unsaved = ""
         self._memory = empty(learner=0 if path is None else None)
         self._mutex = threading.RLock()  # widgets call back from other threads
 
@@ -70,7 +96,7 @@ class Progress:
         """
         named = (os.environ if environ is None else environ).get("LABKIT_PROGRESS", "")
         if named:
-            return cls(None if named == _IN_MEMORY else Path(named).expanduser())
+            return cls(None if named == _IN_MEMORY else path_named(named, "LABKIT_PROGRESS"))
         folder = (folder or Path.cwd()).resolve()
         for place in (folder, *folder.parents):
             if (place / MARKER).is_file():
@@ -85,6 +111,7 @@ class Progress:
         """Take in what the file holds, and return it; a broken one is set aside by whoever holds the key."""
         if self.path is None:
             return None
+        self._unread = False
         try:
             document = checked(json.loads(self.path.read_bytes()))
         except FileNotFoundError:
@@ -93,6 +120,7 @@ class Progress:
             self._may_write = False
             self._say(f"{str(error).capitalize()}; it is left alone. {_KEEPS_GOING}")
         except OSError as error:
+            self._unread = True  # what is in it would be lost if it were written now
             self._say(f"{self.path} cannot be read ({error.strerror}). {_KEEPS_GOING}")
         except (ValueError, RecursionError):
             if holding:
@@ -124,13 +152,19 @@ class Progress:
         return next(place for place in map(self.path.with_name, names) if not place.exists())
 
     def _write(self) -> None:
-        if self.path is None or not self._may_write:
+        if self.path is None or not self._may_write or self._unread:
             return
-        content = json.dumps(self._memory, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+        text = json.dumps(self._memory, indent=1, sort_keys=True, ensure_ascii=False)
+        if self._unsaved in self.notices:
+            self.notices.remove(self._unsaved)
         try:
-            write_atomically(self.path, content)
+            # Half a character, which a browser can send and UTF-8 cannot hold, becomes JSON's own way to write it.
+            write_atomically(self.path, text.encode(errors="backslashreplace") + b"\n")
+            self._unsaved = ""
         except OSError as error:
-            self._say(f"{self.path} cannot be written ({error.strerror}). {_KEEPS_GOING}")
+            why = f"{self.path} cannot be written ({error.strerror})"
+            self._unsaved = f"{why}. {_KEEPS_GOING} Make room for it; they are then written at the next one."
+            self._say(self._unsaved)
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[dict[str, Any]]:
@@ -144,6 +178,19 @@ class Progress:
                 self._write()
 
     @property
+    def unsaved(self) -> str:
+        """Why the last answers are not in the file, in a sentence with what to do; empty where they are."""
+        return self._unsaved
+
+    def moment(self) -> str:
+        """This moment, and always after all that the record knows: a clock set back turns no order of answers round."""
+        last, this = latest(self.record()), now()
+        with contextlib.suppress(ValueError, OverflowError):
+            if last >= this:
+                return (datetime.fromisoformat(last) + timedelta(microseconds=1)).isoformat(timespec="microseconds")
+        return this
+
+    @property
     def seed(self) -> int:
         """The number that makes this learner's exercises theirs; 0 where nothing is kept."""
         with self._mutex:
@@ -155,7 +202,11 @@ class Progress:
     def record(self) -> dict[str, Any]:
         """A copy of the whole record, with what other notebooks have written."""
         with self._mutex:
-            self._read(holding=False)
+            if self._unsaved:  # there may be room by now
+                with self._open():
+                    pass
+            else:
+                self._read(holding=False)
             return copy.deepcopy(self._memory)
 
     def lesson(self, number: str) -> dict[str, Any]:

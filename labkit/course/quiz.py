@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from labkit.course.content import Option, Question
-from labkit.course.progress import Progress, now
+from labkit.course.progress import Progress
 from labkit.course.showing import STYLE, Shown, card, escaped, html_widget, marked
 
 if TYPE_CHECKING:
@@ -39,12 +39,12 @@ class Quiz(Shown):
         return self._progress.lesson(self._lesson)["quiz"].get(question.id, [])
 
     def _keep(self, question: Question, option: Option) -> str:
-        attempt = {"at": now(), "choice": option.text, "right": option.right}
+        attempt = {"at": self._progress.moment(), "choice": option.text, "right": option.right}
         self._progress.change(self._lesson, lambda lesson: lesson["quiz"].setdefault(question.id, []).append(attempt))
         return self._explained(option)
 
     def _explained(self, option: Option) -> str:
-        return f"{'Yes.' if option.right else 'Not quite.'} {option.why}"
+        return f"{'Yes.' if option.right else 'Not quite.'} {option.why} {self._progress.unsaved}".rstrip()
 
     def answer(self, number: int, letter: str) -> str:
         """Answer without the widget: question 1 and up, option ``"a"`` and up; returns the explanation."""

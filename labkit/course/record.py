@@ -24,7 +24,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["VERSION", "NewerRecordError", "checked", "empty", "empty_lesson", "merge"]
+__all__ = ["VERSION", "NewerRecordError", "checked", "empty", "empty_lesson", "latest", "merge"]
 
 VERSION = 1
 _ATTEMPTS_KEPT = 100
@@ -107,6 +107,21 @@ def checked(document: Any) -> Json:
     _expect(document["learner"] is None or _whole(document["learner"]), "the learner's number")
     _expect(isinstance(document["lessons"], dict), "the lessons")
     return {**document, "lessons": {name: _checked_lesson(lesson) for name, lesson in document["lessons"].items()}}
+
+
+def latest(record: Json) -> str:
+    """The latest moment that a record knows, as it is written there; an empty string where it knows none."""
+    moments = [""]
+    for lesson in record["lessons"].values():
+        answers = [*lesson["predictions"].values(), *lesson["outcomes"].values()]
+        for attempts in (
+            *lesson["quiz"].values(),
+            *(task.get("attempts", ()) for task in lesson["exercises"].values()),
+        ):
+            answers += attempts
+        moments += [answer["at"] for answer in answers]
+        moments += lesson["reached"].values()
+    return max(moments)
 
 
 def _canonical(value: Any) -> str:

@@ -136,7 +136,7 @@ class Reveal(Shown):
             return
         known = self._progress.lesson(self._lesson)["outcomes"].get(self.name, {})
         if known.get("values") != self.values:
-            outcome = {"at": now(), "values": self.values}
+            outcome = {"at": self._progress.moment(), "values": self.values}
             self._progress.change(self._lesson, lambda lesson: lesson["outcomes"].update({self.name: outcome}))
 
     def verdict(self) -> str:

@@ -40,6 +40,15 @@ def write_atomically(path: Path, content: bytes) -> None:
         Where it cannot be written; the old file is then as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _write(path, content)
+    except FileNotFoundError:  # somebody whose clock was set took our part for one that a killed writer had left
+        _write(path, content)
+    _sync_folder(path.parent)
+    _sweep(path)
+
+
+def _write(path: Path, content: bytes) -> None:
     handle, name = tempfile.mkstemp(prefix=f".{path.name}-", suffix=".part", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as part:
@@ -50,8 +59,6 @@ def write_atomically(path: Path, content: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
-    _sweep(path)
 
 
 def _sync_folder(folder: Path) -> None:

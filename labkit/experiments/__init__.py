@@ -6,7 +6,8 @@ that hold for them), `Settings`, `theory(settings, weights)` and `run(host, sett
 watched without end also has `prepare(host, settings)`, `adjust(machines, settings)` and `ADJUSTS` (settings that can
 be changed meanwhile; its lists, where not given). Any may have `LABELS` (words for its quantities), `HEADLINE` (the
 quantity to be read aloud), `machines(settings)` (how many there will be), `needs(settings)` (where what it asks of a
-host depends on them) and `simulated_host(settings)` (how the simulated host is opened for it).
+host depends on them) and `simulated_host(settings)` (how the simulated host is opened for it). One that has no bound
+says why in `UNBOUNDED`; one of whose machines a live host has not all names the others in `SIMULATED_ONLY`.
 To add one: write the file, and add its name to `NAMES`.
 """
 
@@ -21,7 +22,21 @@ from labkit.experiments.settings import SettingError
 
 __all__ = ["NAMES", "SettingError", "load", "simulated_host"]
 
-NAMES = ("cpu-shares", "cpu-cap", "cpu-overcommit", "cpu-monopoly", "cpu-sizing", "cpu-spike", "disk-thin")
+NAMES = (
+    "cpu-shares",
+    "cpu-cap",
+    "cpu-overcommit",
+    "cpu-monopoly",
+    "cpu-sizing",
+    "cpu-spike",
+    "disk-thin",
+    "isolation",
+    "overhead",
+    "boot",
+    "memory-dynamic",
+    "memory-balloon",
+    "memory-sharing",
+)
 
 
 def load(name: str) -> ModuleType:

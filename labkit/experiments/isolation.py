@@ -20,7 +20,8 @@ alive : 1 for a machine that still runs and answers at the end, 0 for one that d
 response : from a request's coming to `service` to its being done, the mean of all that came while it was watched, in
     ms. One that is not done at the end counts with what it had waited by then.
 
-Events of kind ``inside`` say what each machine sees of itself: its own CPU, memory, disk and network card.
+Events of kind ``inside`` say what each machine sees of itself, before and after: its own CPU, memory, disk and network
+card. One of kind ``harm`` says when a machine came to harm from inside, and what could be seen of it.
 
 Bound between live and simulated
 --------------------------------
@@ -36,6 +37,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from labkit.experiments.arrivals import AHEAD, poisson
 from labkit.experiments.needs import ask
@@ -69,7 +71,7 @@ LESSON = "01"
 NEEDS = ("pin", "requests", "inside")
 QUANTITIES = {"alive": "1", "response": "ms"}
 LABELS = {
-    "alive": ("Alive at the end", "1 for a machine that still runs and answers, 0 for one that does not."),
+    "alive": ("Alive at the end", "1 for a machine that still runs and answers, 0 for one that does not.", "1 or 0"),
     "response": ("Response time of a request", "The longer the bar, the longer people wait for an answer."),
 }
 HEADLINE = "response"
@@ -175,7 +177,7 @@ def _started(host: Host, settings: Settings) -> tuple[list[Machine], Job]:
     return both, both[1].run(load)
 
 
-def _inside(host: HarmsMachines, machine: Machine) -> list[Event]:
+def _inside(host: HarmsMachines, machine: Machine, when: float) -> list[Event]:
     """What a machine sees of itself, as an event; none where it is not there any more, or does not answer."""
     if machine.state != "running":
         return []
@@ -184,7 +186,7 @@ def _inside(host: HarmsMachines, machine: Machine) -> list[Event]:
     except HostError:
         return []
     words = ", ".join(f"{what}: {value}" for what, value in seen.items())
-    return [Event(time=0.0, kind="inside", machine=machine.name, detail=words)]
+    return [Event(time=when, kind="inside", machine=machine.name, detail=words)]
 
 
 def run(host: Host, settings: Settings) -> Observation:
@@ -195,34 +197,31 @@ def run(host: Host, settings: Settings) -> Observation:
     both, job = _started(host, settings)
     noisy, _service = both
     try:
-        looks = [event for machine in both for event in _inside(host, machine)]
+        told = [event for machine in both for event in _inside(host, machine, 0.0)]
         if settings.harm == "spin":
             noisy.run(CpuLoad(1.0))
         elif settings.harm == "memory":
-            host.harm(noisy, "memory")
+            told.append(_harmed(host, noisy, "memory", 0.0))
         parts = [host.observe(seconds=settings.seconds / 3)]
         if settings.harm == "panic":
-            host.harm(noisy, "panic")
+            told.append(_harmed(host, noisy, "panic", parts[0].seconds))
         parts.append(host.observe(seconds=settings.seconds * 2 / 3))
         job.cancel()
         response = mean_response(job.result, 0.0, settings.seconds, settings.seconds)
-        alive = [bool(_inside(host, machine)) for machine in both]
+        at_last = [_inside(host, machine, settings.seconds) for machine in both]
     finally:
         for machine in both:
             machine.stop()
     rows = [
-        Row(machine=machine.name, quantity="alive", unit="1", value=float(there))
-        for machine, there in zip(both, alive, strict=True)
+        Row(machine=machine.name, quantity="alive", unit="1", value=float(bool(look)))
+        for machine, look in zip(both, at_last, strict=True)
     ]
     if response is not None:
         rows.append(Row(machine="service", quantity="response", unit="ms", value=1000 * response))
-    return _told(parts, rows, looks, settings)
-
-
-def _told(parts: list[Observation], rows: list[Row], looks: list[Event], settings: Settings) -> Observation:
-    """Both looks as one, with what the machines saw and when the harm was done."""
     seen = joined(parts, rows)
-    when = parts[0].seconds if settings.harm == "panic" else 0.0
-    if settings.harm != "none":
-        looks = [*looks, Event(time=when, kind="harm", machine="noisy", detail=settings.harm)]
-    return dataclasses.replace(seen, events=(*looks, *seen.events))
+    return dataclasses.replace(seen, events=(*told, *seen.events, *(event for look in at_last for event in look)))
+
+
+def _harmed(host: HarmsMachines, machine: Machine, how: Literal["panic", "memory"], when: float) -> Event:
+    """Let a machine come to harm; what was seen of it, as an event."""
+    return Event(time=when, kind="harm", machine=machine.name, detail=f"{how}: {host.harm(machine, how)}")

@@ -19,10 +19,10 @@ of a hypervisor that is itself in a guest; and for ``compute`` `emulated`, a gue
 other kinds nobody has published what emulation costs, and the row is left out.
 
 Theory and simulation of `guest`, `hosted` and `nested` suppose hardware assistance (VT-x, AMD-V), with the published
-costs of `labkit.host.costs`, each with its source. Live, `guest` is a guest as this host can run it. **Where the accelerator
-is TCG it has nothing to do with exits**: QEMU translates every instruction, and what was measured is to be compared with
-`emulated`, which then shows the same measurement. The provenance says which it was. `hosted` and `nested` are not
-measured: labkit has neither VMware Workstation, VirtualBox nor Parallels Desktop at hand, and no hypervisor in its guest.
+costs of `labkit.host.costs`, each with its source. Live, `guest` is a guest as this host can run it. **Where the
+accelerator is TCG it has nothing to do with exits**: QEMU translates every instruction, and what was measured is to be
+compared with `emulated`, which then shows the same measurement. The provenance says which it was. `hosted` and `nested`
+are not measured: labkit has no VMware Workstation, VirtualBox or Parallels Desktop, and no hypervisor in its guests.
 
 ``disk`` live: the guest reads from its read-only disk of tools, past its own cache; the host reads the same file from
 its page cache, which is what QEMU does for the guest. So it is the price of the way through the virtual disk, not
@@ -75,7 +75,13 @@ QUESTION = "How much slower is a program in a virtual machine, and what makes it
 LESSON = "01"
 NEEDS = ("programs",)
 QUANTITIES = {"slowdown": "1"}
-LABELS = {"slowdown": ("Slowdown", "1 is the host itself; the longer the bar, the longer the same work takes.")}
+LABELS = {
+    "slowdown": (
+        "Slowdown",
+        "1 is the host itself; the longer the bar, the longer the same work takes.",
+        "times as long",
+    )
+}
 BOUNDS: dict[str, float] = {}
 UNBOUNDED = "The costs were published of other computers, and what emulation costs depends on a program's instructions."
 SIMULATED_ONLY = ("hosted", "nested")
@@ -135,10 +141,10 @@ def theory(settings: Settings, weights: Mapping[str, float] | None = None) -> di
 
     References
     ----------
-    The costs and their sources are in `labkit.host.costs`. The formula is that of A. Landau, M. Ben-Yehuda and A. Gordon,
-    "SplitX: split guest/hypervisor execution on multi-core", WIOV 2011, in words: the overhead of a single exit is
-    multiplied by the frequency of exits. That a system call does not exit: Intel, *Software Developer's Manual*, volume
-    3C, "Instructions that cause VM exits", which has no SYSCALL.
+    The costs and their sources are in `labkit.host.costs`. The formula is, in words, that of A. Landau, M. Ben-Yehuda
+    and A. Gordon, "SplitX: split guest/hypervisor execution on multi-core", WIOV 2011: the overhead of a single exit is
+    multiplied by the frequency of exits. That a system call does not exit: Intel, *Software Developer's Manual*,
+    volume 3C, "Instructions that cause VM exits", which has no SYSCALL.
     """
     uses = settings.rate if settings.kind in _USES_A_DEVICE else 0.0
     ticks = COSTS.ticks.value * COSTS.exits_per_tick.value

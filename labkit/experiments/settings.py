@@ -105,7 +105,10 @@ def _shown(value: Any) -> str:
     """A value as an error message shows it: short, whatever it is."""
     if isinstance(value, int) and value.bit_length() > 128:  # Python refuses to write out the longest of them
         return "a number of more than 38 digits"
-    return f"{value!r:.60}"
+    try:
+        return f"{value!r:.60}"
+    except (ValueError, RecursionError):  # such a number within it, or it within itself
+        return f"such a {type(value).__name__}"
 
 
 def _number(name: str, value: Any, limits: dict[str, Any], whole: bool) -> float | int:

@@ -1,9 +1,9 @@
 """What leaving a guest costs: the published numbers that both theory and simulation are given.
 
-A guest's instructions run on the processor itself, at its own speed (*direct execution*), until one comes that must not:
-then the processor leaves the guest, an *exit*, the hypervisor does what the guest meant, and goes back. Each number here
-says where it was published, and on which computer it was measured; what nobody published is marked as assumed. They
-are given in seconds at one clock rate, that of the computer on which the direct cost of an exit was measured.
+A guest's instructions run on the processor itself, at its own speed (*direct execution*), until one comes that must
+not: then the processor leaves the guest, an *exit*, the hypervisor does what the guest meant, and goes back. Each
+number here says where it was published, and on which computer it was measured; what nobody published is marked as
+assumed. They are in seconds at one clock rate, that of the computer on which the direct cost of an exit was measured.
 """
 
 from __future__ import annotations
@@ -88,8 +88,8 @@ class Costs:
         "s",
         "22.7 us for the host's virtual network driver and 3.0 us for the emulated card, for each packet: J. Sugerman, "
         "G. Venkitachalam, B.-H. Lim, 'Virtualizing I/O devices on VMware Workstation's hosted virtual machine "
-        "monitor', USENIX 2001, the table of where time goes; on a Pentium III at 733 MHz, taken as so many cycles, and for a "
-        "disk as for a network card",
+        "monitor', USENIX 2001, the table of where time goes; on a Pentium III at 733 MHz, taken as so many cycles, "
+        "and for a disk as for a network card",
     )
     world_switch: Parameter = Parameter(
         2000 / _CLOCK,
@@ -107,8 +107,8 @@ class Costs:
     translated: Parameter = Parameter(
         4.0,
         "1",
-        "F. Bellard, 'QEMU, a fast and portable dynamic translator', USENIX 2005, section 4: 'about 4 times slower than "
-        "native code on integer code'; x86 on x86, QEMU 0.4.2",
+        "F. Bellard, 'QEMU, a fast and portable dynamic translator', USENIX 2005, section 4: 'about 4 times slower "
+        "than native code on integer code'; x86 on x86, QEMU 0.4.2",
     )
     software_mmu: Parameter = Parameter(
         2.0, "1", "Bellard, ibid.: 'in full system emulation, the cost of the software MMU induces a slowdown of 2'"

@@ -17,10 +17,11 @@ HARMS = ("panic", "memory")
 class HarmsMachines(Protocol):
     """A host whose machines can be brought down from inside; see `Host.can` with ``"harm"``."""
 
-    def harm(self, machine: Machine, how: Literal["panic", "memory"]) -> None:
+    def harm(self, machine: Machine, how: Literal["panic", "memory"]) -> str:
         """Let a machine do harm to itself; returns when it is done, or has well begun.
 
-        A machine that ends of it has the state ``"stopped"``, and the host forgets it; watching the others goes on.
+        A machine that ends of it has the state ``"stopped"``; watching the others goes on, also where it ends in the
+        middle of it, and an observation then has no rows of it.
 
         Parameters
         ----------
@@ -28,6 +29,11 @@ class HarmsMachines(Protocol):
             Which.
         how : {"panic", "memory"}
             One of `HARMS`.
+
+        Returns
+        -------
+        str
+            What could be seen of it, in words.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""What a machine can be given to do: to spin, or to serve requests."""
+"""What a machine can be given to do: to spin, to serve requests, or to fill memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["CpuLoad", "Load", "RequestLoad", "Served"]
+__all__ = ["CpuLoad", "Load", "MemoryLoad", "RequestLoad", "Served"]
 
 
 @dataclass(frozen=True)
@@ -102,4 +102,45 @@ class Served:
         )
 
 
-Load = CpuLoad | RequestLoad
+@dataclass(frozen=True)
+class MemoryLoad:
+    """A program that fills memory with known content, and keeps it until it is cancelled.
+
+    Its `Job` is done, as `Job.wait` sees it, when the memory is full; `Job.cancel` gives the memory back to the guest.
+
+    Parameters
+    ----------
+    size : float
+        How much it fills, in MiB; 0 is a program that is started and fills nothing.
+    identical : float
+        Which part of its pages, from 0 to 1, is the same in every machine with such a load: no two of them are equal
+        within a machine, and the first of one machine equals the first of another.
+    seed : int
+        Decides what is in the other pages, no two of which are equal. Two loads of one seed have the same.
+
+    Raises
+    ------
+    ValueError
+        Where a number is outside its range.
+    """
+
+    size: float
+    identical: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for what, value, most in (("size", self.size, 65536), ("identical", self.identical, 1)):
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
+                raise ValueError(f"{what} must be a number from 0 to {most}, not {value!r:.40}")
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < 2**31:
+            raise ValueError(f"seed must be a whole number from 0 to 2147483647, not {self.seed!r:.40}")
+
+    @property
+    def pages(self) -> tuple[int, int]:
+        """How many pages of 4096 bytes are identical, and how many are its own."""
+        total = round(self.size * 256)
+        alike = round(total * self.identical)
+        return alike, total - alike
+
+
+Load = CpuLoad | RequestLoad | MemoryLoad

@@ -53,6 +53,7 @@ class Machine(Protocol):
         pin: Iterable[int] | None = None,
         cap: float | None = None,
         vcpus: int | None = None,
+        memory: str | float | None = None,
     ) -> None:
         """Change a running machine; what is None stays as it is.
 
@@ -66,6 +67,18 @@ class Machine(Protocol):
             The most CPU time it may use, in CPU, as in `Host.create`; ``math.inf`` lifts a cap.
         vcpus : int
             How many vCPUs it has, up to its `maximum_vcpus`: they are added while it runs (*hot-add*), never removed.
+        memory : str or float
+            How much of its memory its balloon leaves it, up to what it was made with; a number is in MiB. The balloon
+            takes its time: `memory_seen` tells how far it is. What would leave the guest too little to go on with is
+            refused, with the least that does not. For a host that `can` do ``"balloon"``.
+        """
+
+    def memory_seen(self) -> Mapping[str, float]:
+        """The machine's memory at this moment, in MiB, on a host that `can` do ``"balloon"``.
+
+        `size` is what the balloon leaves it at present; `guest_total` what its guest's kernel has to deal out
+        (MemTotal), `guest_free` what of that nobody uses (MemFree), `host_resident` how much of it takes room on the
+        host.
         """
 
     def run(self, load: Load) -> Job:
@@ -160,6 +173,10 @@ class Host(Protocol):
         """Whether the host can do something, such as ``"shares"``, and how, or why not.
 
         Those of CPUs are ``"shares"``, ``"pin"``, ``"cap"``, ``"reservation"``, ``"hot-add"`` and ``"requests"``.
+        Those of memory are ``"balloon"`` and ``"sharing"``: a host that can do the latter has a call
+        ``share_pages(rate)``, which takes a number of pages per second to look at and gives a
+        `labkit.host.memory.PageSharing`. What more some hosts can do: ``"programs"`` and ``"boots"``
+        (`labkit.host.timing`), ``"harm"`` and ``"inside"`` (`labkit.host.harm`).
         """
 
     def observe(self, seconds: float, every: float = 0.2) -> Observation:
@@ -168,7 +185,9 @@ class Host(Protocol):
         The simulated host runs its clock; the live host waits and reads libvirt's counters. Quantities of each
         machine: `cpu` in CPU; `ready`, the fraction of elapsed time × vCPUs in which a vCPU wanted to run, was
         allowed to, and had to wait; and, as soon as any machine on the host has a cap, `throttled`, the fraction in
-        which a vCPU wanted to run and its cap did not let it.
+        which a vCPU wanted to run and its cap did not let it. Of a machine that was ever given a
+        `MemoryLoad`, or had its memory set, also `guest_total`, `guest_free` and `host_resident`, as in
+        `Machine.memory_seen`, in MiB.
 
         Parameters
         ----------

@@ -14,8 +14,8 @@ KINDS = ("compute", "system-call", "disk", "network")
 """What a small program does over and over: count, ask the kernel, read a disk, send a packet."""
 
 PLACES = ("native", "guest", "hosted", "nested", "emulated")
-"""Where it does so: on the host itself, in a guest, in a guest of a hosted hypervisor, of a hypervisor that is itself in
-a guest, and in a guest whose processor is emulated."""
+"""Where it does so: on the host itself, in a guest, in a guest of a hosted hypervisor, of a hypervisor that is itself
+in a guest, and in a guest whose processor is emulated."""
 
 BOOT_STAGES = ("hypervisor", "firmware", "kernel", "init", "agent")
 """What happens from power-on to the first answer, in order."""

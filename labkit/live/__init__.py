@@ -52,8 +52,9 @@ def open_host(
     if os.environ.get("LABKIT_NO_LIVE"):
         raise HostError("Live guests are switched off by LABKIT_NO_LIVE.", "Unset it to have them.")
     from labkit.live import driver
+    from labkit.live.errors import explained
 
-    uri = uri or os.environ.get("LABKIT_URI")
+    uri = (uri or os.environ.get("LABKIT_URI", "")).strip()
     if allow_changes is not None and not uri:
         raise ValueError("allow_changes is about somebody's host: name its address, or leave it out")
     if uri and (allow_changes is not None or not uri.startswith(("qemu:", "qemu+"))):
@@ -63,8 +64,9 @@ def open_host(
     from labkit.live.image import load
     from labkit.live.livehost import LiveHost
 
-    way = driver.named(uri) if uri else driver.embedded()
-    return LiveHost(way, load(), progress or (lambda _text, _done: None))
+    with explained("open the live host"):
+        way = driver.named(uri) if uri else driver.embedded()
+        return LiveHost(way, load(), progress or (lambda _text, _done: None))
 
 
 def clean(dry_run: bool = False) -> list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from labkit.host import Ability
-from labkit.live import caps
+from labkit.live import balloon, caps, ksm
+from labkit.live.native import NO_NETWORK
 
 if TYPE_CHECKING:
     from labkit.live.livehost import LiveHost
@@ -35,10 +36,25 @@ def ability_of(host: LiveHost, ability: str) -> Ability:
         "hot-add": Ability(True, "libvirt's setvcpus, and the guest switches the new vCPU on"),
         "requests": Ability(True, _requests(host)) if host.image.serves else _OLD_IMAGE,
         "disks": host.shelf.ability,
+        "balloon": balloon.ability(host.driver, host.kept),
+        "sharing": ksm.ability(host),
+        "boots": _here(host, "the console's time stamps, and the agent's first answer"),
+        "harm": Ability(True, "the guest's own kernel, told so by the agent"),
+        "inside": agent,
+        "network programs": NO_NETWORK,
+        "programs": _here(host, "one program on the host and in the guest") if host.image.serves else _OLD_IMAGE,
         "command": agent,
         "console": Ability(True, "the machine's serial port"),
     }
     return known.get(ability, Ability(False, reason=f"labkit's live host cannot do {ability!r:.40} yet."))
+
+
+def _here(host: LiveHost, mechanism: str) -> Ability:
+    """What takes files and processes of the host, which only a host in this process has."""
+    if host.root:
+        return Ability(True, mechanism)
+    reason = f"labkit cannot look at the processes and files of {host.driver.uri}."
+    return Ability(False, reason=reason, remedy="Leave LABKIT_URI unset to have guests of your own.")
 
 
 def _requests(host: LiveHost) -> str:
@@ -47,8 +63,9 @@ def _requests(host: LiveHost) -> str:
 
 
 def mechanisms_of(host: LiveHost) -> dict[str, str]:
-    """The mechanism of each ability of CPUs that a host has."""
-    found = {name: ability_of(host, name) for name in ("shares", "pin", "cap", "hot-add", "requests")}
+    """The mechanism of each ability that changes what machines get."""
+    names = ("shares", "pin", "cap", "hot-add", "requests", "balloon", "sharing", "inside", "harm")
+    found = {name: ability_of(host, name) for name in names}
     return {name: able.mechanism for name, able in found.items() if able} | {
         "shares": found["shares"].mechanism or found["shares"].reason
     }

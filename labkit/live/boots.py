@@ -13,6 +13,8 @@ import re
 import time
 from typing import TYPE_CHECKING
 
+import psutil
+
 from labkit.host import Event, HostError, Observation, Provenance, Row
 from labkit.host.timing import BOOT_STAGES
 from labkit.live import counters
@@ -34,12 +36,14 @@ def boot(host: LiveHost, name: str, start: str) -> tuple[LiveMachine, Observatio
         raise HostError(f"There is no start {start!r:.20}.", "Choose one of cold, saved.")
     if start == "saved":  # what is measured is a start from the saved boot, not how that is made
         host.create(name).stop()
-    first = counters.read(host.connection, [], here=host.root is not None)
+    first, mine = counters.read(host.connection, [], here=True), time.process_time()
     machine = host.create(name, cold=start == "cold")
     try:
         if start == "saved" and machine.started_from != "saved boot":
             raise HostError(f"{name} could not be started from a saved boot.", "host.journal() says why.")
-        last = counters.read(host.connection, [machine], here=host.root is not None)
+        last = counters.read(host.connection, [], here=True)
+        used = psutil.Process(machine.process).cpu_times()
+        ours = used.user + used.system + time.process_time() - mine
         began, uncertain = _guests_clock(machine)
         stages = _stages(machine, began)
     except BaseException:
@@ -56,21 +60,19 @@ def boot(host: LiveHost, name: str, start: str) -> tuple[LiveMachine, Observatio
     found = host.provenance()
     mechanisms = {
         "boots": "libvirt's call, the guest's own words on its console, and the agent's first answer",
-        "clocks": f"the kernel's clock began {began - asked:.3f} s after asking, known to {uncertain:.3f} s",
+        "clocks": _in_words(began - asked, uncertain),
     }
     provenance = Provenance("live", found.name, found.accelerator, mechanisms, {}, found.versions)
-    disturbed = _others(host, first, last, machine)
+    others = sum(last.busy.values()) - sum(first.busy.values()) - ours
+    disturbed = round(max(0.0, others / ((last.time - first.time) * len(first.busy))), 4)
     return machine, Observation(answered - asked, tuple(rows), (), tuple(events), provenance, disturbed)
 
 
-def _others(host: LiveHost, first: counters.Reading, last: counters.Reading, machine: LiveMachine) -> float:
-    """The fraction of the host's CPUs that went to anything but the guest's QEMU and this process."""
-    import psutil
-
-    qemu, mine = psutil.Process(machine.process).cpu_times(), time.process_time()
-    ours = qemu.user + qemu.system + mine - machine.moments["used before"]
-    busy = sum(last.busy.values()) - sum(first.busy.values())
-    return round(max(0.0, (busy - ours) / ((last.time - first.time) * host.cpus)), 4)
+def _in_words(after: float, uncertain: float) -> str:
+    """When the guest's clock began, in seconds after it was asked for."""
+    if after >= 0:
+        return f"the guest's uptime: its kernel's clock began {after:.3f} s after asking, known to {uncertain:.3f} s"
+    return f"the guest's uptime, which was {-after:.1f} s when it was asked for, as it was saved with the memory"
 
 
 def _stages(machine: LiveMachine, began: float) -> dict[str, float]:

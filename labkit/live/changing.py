@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from labkit.host import HostError
-from labkit.live import caps, hotadd
+from labkit.host import HostError, mebibytes
+from labkit.live import balloon, caps, hotadd
 from labkit.live.errors import translated
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def change(
     pin: Iterable[int] | None = None,
     cap: float | None = None,
     vcpus: int | None = None,
+    memory: str | float | None = None,
 ) -> None:
     """Carry out `LiveMachine.set`; nothing is changed where any of it is refused beforehand."""
     cpus = checked_cpus(host, pin)
@@ -59,6 +60,11 @@ def change(
         within("vcpus", vcpus, machine.vcpus, machine.maximum_vcpus)
     if cap is not None:
         cap = caps.checked(cap)
+    size = None
+    if memory is not None:
+        if not (able := host.can("balloon")):
+            raise HostError(able.reason, able.remedy)
+        size = balloon.checked(machine, mebibytes(memory))
     host.require_cap(machine.cap if cap is None else cap, vcpus or machine.vcpus)
     if cpus is not None:
         pin_to(host, machine, cpus)
@@ -68,6 +74,8 @@ def change(
         caps.apply(host, machine, cap, machine.vcpus)
     if vcpus is not None:
         hotadd.add(host, machine, vcpus)
+    if size is not None:
+        balloon.move(host, machine, size)
 
 
 def pin_to(host: LiveHost, machine: LiveMachine, cpus: tuple[int, ...]) -> None:

@@ -89,7 +89,7 @@ def read(connection: libvirt.virConnect, machines: Sequence[LiveMachine], *, her
     after = time.monotonic()
     for machine in machines:
         if machine.name not in ran:
-            raise HostError(f"{machine.name} ended while it was being watched.", "Create it again.")
+            raise machine.ended("while it was being watched")
     throttled = {machine.name: caps.throttled(machine) for machine in machines}
     busy = _busy_here() if here else _busy_there(connection)
     capped = any(not math.isinf(machine.cap) for machine in machines)

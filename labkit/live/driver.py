@@ -150,7 +150,8 @@ def _start_embedded() -> Driver:
         _configure(root)
         remembered = _remembered_capabilities()
         if remembered.is_dir():
-            shutil.copytree(remembered, root / "cache" / "qemu" / "capabilities")
+            with contextlib.suppress(OSError):  # also where another process is just writing it
+                shutil.copytree(remembered, root / "cache" / "qemu" / "capabilities")
         uri = f"qemu:///embed?root={root}"
         with translated("open libvirt's QEMU driver"), reaping.collecting():
             connection = libvirt.open(uri)
@@ -180,8 +181,14 @@ def named(uri: str) -> Driver:
     Raises
     ------
     HostError
-        Where it cannot be reached, with libvirt's own words.
+        Where it cannot be reached, with libvirt's own words; or where it is an embedded host, whose guests nobody
+        would end.
     """
+    if uri.partition("?")[0].endswith(":///embed"):
+        raise HostError(
+            f"{uri:.80} is a host inside this process, and labkit makes that one itself.",
+            "Name no address, and unset LABKIT_URI, to have it.",
+        )
     libvirt = load_libvirt()
     with translated(f"reach {uri}"):
         connection = libvirt.open(uri)

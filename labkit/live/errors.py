@@ -33,6 +33,10 @@ _REMEDIES = (
     (r"domain (is )?not (running|found)|domain not found", "It has ended; create it again."),
     (r"not supported|not (be )?support", "This host cannot do that; 'labkit doctor' shows what it can."),
     (
+        r"parse URI|no connection driver|does not include a driver",
+        "Check the address: it looks like qemu:///system or qemu+ssh://host/system.",
+    ),
+    (
         r"(failed|unable) to connect|connection refused|no such file or directory",
         "Check the address, and that libvirt runs there.",
     ),

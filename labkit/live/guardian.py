@@ -11,6 +11,7 @@ depend on anything that could break meanwhile.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import select
 import shutil
@@ -19,7 +20,7 @@ import sys
 import time
 from pathlib import Path
 
-__all__ = ["end_everything", "start_time"]
+__all__ = ["KERNEL_SETTINGS", "end_everything", "put_settings_back", "start_time"]
 
 QUIET = 1.0  # seconds without a process of the host's before the guardian believes that none will come
 
@@ -66,6 +67,40 @@ def control_groups_of(names: str) -> list[Path]:
     return found
 
 
+KERNEL_SETTINGS = "kernel-settings.json"
+"""The file in a host's directory that tells which settings of the kernel were changed, and what to write into them."""
+
+
+def put_settings_back(root: str) -> list[str]:
+    """Write back what the settings of the kernel's page merging were before a host changed them.
+
+    Parameters
+    ----------
+    root : str
+        The host's directory.
+
+    Returns
+    -------
+    list of str
+        What was put back, in words.
+
+    Raises
+    ------
+    OSError
+        Where that cannot be; the file that says what they were then stays.
+    """
+    record = Path(root) / KERNEL_SETTINGS
+    try:
+        settings = json.loads(record.read_text())
+    except (OSError, ValueError):
+        return []
+    for name, value in settings:
+        if Path(name).parent == Path("/sys/kernel/mm/ksm"):
+            Path(name).write_text(value)
+    record.unlink()
+    return ["settings of the kernel's page merging, put back"]
+
+
 def end_everything(root: str, *, quiet: float = QUIET) -> list[str]:
     """End what is left of the host whose directory is `root`, and remove the directory.
 
@@ -90,6 +125,8 @@ def end_everything(root: str, *, quiet: float = QUIET) -> list[str]:
                 os.kill(pid, signal.SIGKILL)
                 done.append(f"process {pid}")
         time.sleep(0.05)
+    with contextlib.suppress(OSError):
+        done += put_settings_back(root)
     for group in control_groups_of(f"lk-{Path(root).name}-"):
         with contextlib.suppress(OSError):
             group.rmdir()

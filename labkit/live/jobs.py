@@ -7,7 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from labkit.host import CpuLoad, HostError, Load, RequestLoad, Served
+from labkit.host import CpuLoad, HostError, Load, MemoryLoad, RequestLoad, Served
 from labkit.live.agent import Finished
 from labkit.live.served import Program, lines_of
 
@@ -28,6 +28,8 @@ class LiveJob(ABC):
     """Whether it waits for the word "go"."""
     settled = True
     """Whether it is known to be running."""
+    coming = 0.0
+    """How much memory it is still going to fill, in MiB."""
 
     def __init__(self, machine: LiveMachine, load: Load) -> None:
         self.load = load
@@ -77,15 +79,26 @@ class LiveJob(ABC):
         while (now := time.monotonic()) < ends and self.running:
             self._machine.host.progress(what, self.progress)
             time.sleep(min(self._pause(), max(0.0, ends - now)))
-        if self._over and self._result is None and isinstance(self.load, RequestLoad):
-            raise HostError(f"{self._machine.name} ended before its requests were served.", "Create it again.")
+        if self._over:
+            self._check_served()
         return self.result
 
     def cancel(self) -> None:
-        """Stop it. Stopping it twice is no error."""
+        """Stop it. Stopping it twice is no error.
+
+        Raises
+        ------
+        HostError
+            Where it served requests, and its machine has ended with the record of them.
+        """
         if self.running:
             self._stop()
         self._leave()
+        self._check_served()
+
+    def _check_served(self) -> None:
+        if isinstance(self.load, RequestLoad) and self._result is None:
+            raise HostError(f"{self._machine.name} ended before its requests were served.", "Create it again.")
 
     def make_ready(self) -> None:  # noqa: B027 - only what waits for a go has something to do here
         """Return when it could go."""
@@ -254,7 +267,7 @@ def start(machine: LiveMachine, load: Load) -> LiveJob:
     machine : LiveMachine
         The machine.
     load : Load
-        A `CpuLoad` or a `RequestLoad`.
+        A `CpuLoad`, a `RequestLoad` or a `MemoryLoad`.
 
     Raises
     ------
@@ -263,10 +276,14 @@ def start(machine: LiveMachine, load: Load) -> LiveJob:
     ValueError
         Where `load` is no load.
     """
-    if not isinstance(load, CpuLoad | RequestLoad):
-        raise ValueError(f"a load is a CpuLoad or a RequestLoad, not a {type(load).__name__}")
+    if not isinstance(load, Load):
+        raise ValueError(f"a load is a CpuLoad, a RequestLoad or a MemoryLoad, not a {type(load).__name__}")
     if any(job.running for job in list(machine.jobs)):
         raise HostError(f"{machine.name} has a load already.", "End that with job.cancel() first.")
+    if isinstance(load, MemoryLoad):
+        from labkit.live.filling import MemoryJob
+
+        return MemoryJob(machine, load)
     if isinstance(load, CpuLoad) and load.duty >= 1.0:
         return SpinJob(machine, load)
     if not (able := machine.host.can("requests")):

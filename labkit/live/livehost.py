@@ -14,12 +14,15 @@ from types import TracebackType
 from typing import Self
 
 from labkit.host import Ability, HostError, HostKind, Observation, Provenance, mebibytes
+from labkit.host.timing import Program
 from labkit.live import (
     abilities,
     accelerator,
+    boots,
     capacity,
     caps,
     changing,
+    native,
     observing,
     ownership,
     reaping,
@@ -30,9 +33,11 @@ from labkit.live import shares as share_mechanisms
 from labkit.live.disks import LiveDisk, Shelf
 from labkit.live.domain import Shape
 from labkit.live.driver import Driver
-from labkit.live.errors import translated
+from labkit.live.errors import explained, translated
+from labkit.live.harm import harm, inside
 from labkit.live.image import Image
 from labkit.live.journal import Journal
+from labkit.live.ksm import KernelSharing
 from labkit.live.machine import LiveMachine
 
 __all__ = ["LiveHost"]
@@ -84,6 +89,7 @@ class LiveHost:
         self.shares = share_mechanisms.mechanism(driver.privileged)
         self._weights: dict[str, float] = {}
         self.known_speed = 0.0
+        self.kept: dict[int, dict[str, float]] = {}  # what guests have from the start, by their MiB
         self.accelerator = accelerator.choose(
             lambda: starting.probe(self),
             {**self.versions, "image": image.digest, "user": str(os.geteuid()), "uri": "" if self.root else driver.uri},
@@ -126,9 +132,11 @@ class LiveHost:
             promised = sum(machine.owed for machine in self._machines.values())
             capacity.require(memory, promised, len(self._machines) + len(self._reserved))
             if self.root:
+                capacity.require_place(str(self.root))
                 ownership.renew(str(self.root))
             self._reserved.add(name)
 
+    @explained("start the machine")
     def create(
         self,
         name: str,
@@ -187,6 +195,7 @@ class LiveHost:
         finally:
             self._reserved.discard(name)
 
+    @explained("change the machine")
     def change(
         self,
         machine: LiveMachine,
@@ -195,9 +204,10 @@ class LiveHost:
         pin: Iterable[int] | None = None,
         cap: float | None = None,
         vcpus: int | None = None,
+        memory: str | float | None = None,
     ) -> None:
         """Carry out `LiveMachine.set`."""
-        changing.change(self, machine, shares=shares, pin=pin, cap=cap, vcpus=vcpus)
+        changing.change(self, machine, shares=shares, pin=pin, cap=cap, vcpus=vcpus, memory=memory)
 
     def pin(self, machine: LiveMachine, cpus: tuple[int, ...]) -> None:
         """Let a machine's vCPUs run on some of the host's CPUs only."""
@@ -288,10 +298,15 @@ class LiveHost:
         """Make a virtual disk, a real file; see `labkit.host.Host.disk` and `labkit.live.disks`."""
         return self.shelf.make(name, size, format, cluster)
 
+    def share_pages(self, rate: float | None = None) -> KernelSharing:
+        """Let the kernel look for equal pages, `rate` in a second, until it is stopped; see `labkit.live.ksm`."""
+        return KernelSharing(self, self._machines.__getitem__, rate)
+
     def can(self, ability: str) -> Ability:
         """Whether this host can do something, such as ``"shares"``, and how, or why not."""
         return abilities.ability_of(self, ability)
 
+    @explained("watch the machines")
     def observe(self, seconds: float, every: float = 0.2) -> Observation:
         """Wait, and read libvirt's counters; begins when all loads are running.
 
@@ -303,6 +318,22 @@ class LiveHost:
         if not seconds > 0 or not every > 0:
             raise ValueError("seconds and every must be above 0")
         return observing.observe(self, list(self._machines.values()), seconds, every)
+
+    def times(self, program: Program, guest: LiveMachine) -> Observation:
+        """Time a small program here and in a guest; see `labkit.host.timing.TimesPrograms`."""
+        return native.times(self, program, guest)
+
+    def boot(self, name: str, start: str) -> tuple[LiveMachine, Observation]:
+        """Switch a machine on and keep what happened when; see `labkit.host.timing.BootsMachines`."""
+        return boots.boot(self, name, start)
+
+    def harm(self, machine: LiveMachine, how: str) -> str:
+        """Let a machine do harm to itself; see `labkit.host.harm.HarmsMachines`."""
+        return harm(self, machine, how)
+
+    def inside(self, machine: LiveMachine) -> dict[str, str]:
+        """What a machine sees of itself; see `labkit.host.harm.HarmsMachines`."""
+        return inside(machine)
 
     def provenance(self) -> Provenance:
         """Where this host's observations come from."""

@@ -16,6 +16,7 @@ import psutil
 from labkit.host import HostError, Load
 from labkit.live import jobs, reaping
 from labkit.live.agent import Agent, Finished
+from labkit.live.balloon import Gauge
 from labkit.live.capacity import OVERHEAD
 from labkit.live.errors import translated
 
@@ -63,6 +64,8 @@ class LiveMachine:
         self.sizes = [(time.monotonic(), vcpus)]
         self.maximum_vcpus = maximum_vcpus
         self.memory: float = memory
+        self.asked_memory: float = memory  # what its balloon was told to leave it
+        self.gauge = Gauge(self)
         self.shares = shares
         self.shares_in_force: int | None = None
         self.pinned: tuple[int, ...] | None = None
@@ -70,11 +73,12 @@ class LiveMachine:
         self.ever_capped = False
         self.throttle_counters: list[Path] = []
         self.started_from = "power-on"
+        self.may_end = False  # whether it does not matter to whoever watches that it ends
+        self.moments: dict[str, float] = {}  # of its start, in seconds of the monotonic clock
         self.agent = Agent(domain, name)
         self.jobs: list[jobs.LiveJob] = []
         self._console_file = console_file
-        if host.root:
-            reaping.collect(self.process)
+        self._qemu = reaping.collect(self.process) if host.root else None
 
     def __repr__(self) -> str:
         pinned = f", on CPU {','.join(map(str, self.pinned))}" if self.pinned else ""
@@ -129,6 +133,12 @@ class LiveMachine:
                 return process.pid
         raise HostError(f"{self.name} has no process on this computer.", "It has ended, or runs on another.")
 
+    def ended(self, when: str) -> HostError:
+        """The error that says that it ended, such as ``"while it was being watched"``, and of what."""
+        how = self._qemu.how_it_ended() if self._qemu else ""
+        remedy = "Stop other machines or programs, then create it again." if "memory" in how else "Create it again."
+        return HostError(f"{self.name} ended {when}{': ' if how else ''}{how}.", remedy)
+
     @property
     def owed(self) -> float:
         """How much more of the computer's memory it may come to take than it has now, in MiB."""
@@ -154,9 +164,14 @@ class LiveMachine:
         pin: Iterable[int] | None = None,
         cap: float | None = None,
         vcpus: int | None = None,
+        memory: str | float | None = None,
     ) -> None:
         """Change the running machine; parameters are those of `labkit.host.Machine.set`."""
-        self.host.change(self, shares=shares, pin=pin, cap=cap, vcpus=vcpus)
+        self.host.change(self, shares=shares, pin=pin, cap=cap, vcpus=vcpus, memory=memory)
+
+    def memory_seen(self) -> dict[str, float]:
+        """The machine's memory at this moment, in MiB; see `labkit.host.Machine.memory_seen`."""
+        return self.gauge.seen()
 
     def run(self, load: Load) -> jobs.LiveJob:
         """Start a load.

@@ -40,12 +40,12 @@ _GUESTS_PYTHON = "/tools/bin/python3"
 _GUESTS_DISK = "/dev/vda"  # the tools' disk, the first of every guest (labkit.live.domain)
 _PATIENCE = 60.0  # seconds beyond those of the program itself
 _NOT_MEASURED = {
-    "hosted": "not measured: no hosted hypervisor (VMware Workstation, VirtualBox, Parallels Desktop) to ask",
-    "nested": "not measured: labkit's guests have no hypervisor in them",
+    "hosted": "nothing, not measured: labkit has no VMware Workstation, VirtualBox or Parallels Desktop to ask",
+    "nested": "nothing, not measured: labkit's guests have no hypervisor in them",
 }
 _TCG = (
-    "TCG: QEMU translates every instruction of the guest. Theory and simulation of 'guest' suppose hardware "
-    "assistance, so the gap is not an error of theirs; for kind=compute compare with 'emulated'"
+    "TCG, which translates every instruction, where theory and simulation suppose hardware assistance: the gap between "
+    "them is that between the two techniques (for kind=compute compare with 'emulated')"
 )
 
 
@@ -100,21 +100,23 @@ def _timed(host: LiveHost, program: Program, places: dict[str, LiveMachine], cpu
         Row(machine=place, quantity="seconds", unit="s", value=program.seconds * ratio)
         for place, ratio in ratios.items()
     ]
-    return Observation(seconds, tuple(rows), (), (), _provenance(host, runs), round(disturbed, 4))
+    return Observation(seconds, tuple(rows), (), (), _provenance(host, program, runs), round(disturbed, 4))
 
 
-def _provenance(host: LiveHost, runs: dict[str, list[_Run]]) -> Provenance:
+def _provenance(host: LiveHost, program: Program, runs: dict[str, list[_Run]]) -> Provenance:
     """What ran where."""
     own, there = runs["native"], runs["guest"]
     rate = statistics.median(run.rate for run in own)
-    how = f"the same program by Python {own[0].python} on the host and Python {there[0].python} in the guest"
+    how = f"one file, run by Python {own[0].python} on the host and Python {there[0].python} in the guest"
     said = {
-        "programs": f"{how}; natively {rate:.5g} times a second",
-        "guest": _TCG if host.accelerator.name == "TCG" else "KVM: hardware assistance",
+        "programs": f"{how}, natively {rate:.5g} times a second",
+        "guest": _TCG if host.accelerator.name == "TCG" else "KVM, with hardware assistance",
         **_NOT_MEASURED,
     }
-    if host.accelerator.name == "TCG":
-        said["emulated"] = "TCG; the same measurement as 'guest'"
+    if "emulated" in runs:
+        said["emulated"] = "TCG, in a guest of its own"
+    elif program.kind == "compute":
+        said["emulated"] = "TCG, in the same measurement as 'guest'"
     found = host.provenance()
     return Provenance("live", found.name, found.accelerator, said, {}, found.versions)
 
@@ -140,10 +142,10 @@ def _natively(host: LiveHost, program: Program, cpu: int) -> _Run:
     python = str(systems) if systems.exists() else sys.executable
     command = [python, "-I", "-S", str(_PROGRAM), program.kind, str(program.seconds)]
     command += [str(host.cpu_numbers[cpu]), str(host.image.tools)]
-    host.comment("on the host: " + " ".join(command[3:]))
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=program.seconds + _PATIENCE, check=False
+    host.comment(
+        f"on the host itself: python3 -I -S labkit/live/trial.py {' '.join(command[4:-1])} and the tools' disk"
     )
+    done = subprocess.run(command, capture_output=True, text=True, timeout=program.seconds + _PATIENCE, check=False)
     if done.returncode:
         raise HostError(f"The program did not run on the host: {done.stderr.strip()[-200:]}", "Look at labkit doctor.")
     return _read(done.stdout, "on the host")

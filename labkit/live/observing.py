@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from labkit.host import HostError, Observation, Row, Series
+from labkit.host.gauges import Gauges
 from labkit.live import counters
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def observe(host: LiveHost, machines: list[LiveMachine], seconds: float, every: 
     """Carry out `LiveHost.observe`."""
     begin(host, machines)
     readings = [_read(host, machines)]
+    gauges = Gauges([machine for machine in machines if machine.gauge.watched])
     begun = readings[0].time
     steps = max(1, round(seconds / every))
     for step in range(1, steps + 1):
@@ -30,7 +32,9 @@ def observe(host: LiveHost, machines: list[LiveMachine], seconds: float, every: 
         if step < steps and time.monotonic() > due:
             continue  # late, on a busy computer: a very short interval would say nothing, as counters tick
         time.sleep(max(0.0, due - time.monotonic()))
+        machines = [machine for machine in machines if not machine.may_end or machine.state == "running"]
         readings.append(_read(host, machines))
+        gauges.look()
         host.progress("Measuring", step / steps)
     host.note("domstats", "--vcpu", *(machine.name for machine in machines))
     first, last = readings[0], readings[-1]
@@ -38,7 +42,9 @@ def observe(host: LiveHost, machines: list[LiveMachine], seconds: float, every: 
     watched = {cpu for machine in machines for cpu in machine.pinned or everywhere} or set(everywhere)
     disturbed = counters.disturbance(first, last, [host.cpu_numbers[cpu] for cpu in sorted(watched)])
     rows, series = _worked_out(machines, readings, disturbed)
-    return Observation(last.time - begun, tuple(rows), tuple(series), (), host.provenance(), round(disturbed, 4))
+    levels, over_time = gauges.told([reading.time - begun for reading in readings[1:]])
+    seen = (*rows, *levels), (*series, *over_time)
+    return Observation(last.time - begun, *seen, (), host.provenance(), round(disturbed, 4))
 
 
 def begin(host: LiveHost, machines: list[LiveMachine]) -> None:

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from labkit.host import HostError
-from labkit.live import guardian
+from labkit.live import capacity, guardian
 from labkit.live.errors import explained
 
 __all__ = ["Owned", "clean", "clock", "hosts", "renew", "settle_in"]
@@ -113,6 +113,7 @@ def settle_in() -> tuple[Owned, int]:
         Where that cannot be, as on a full disk; nothing of it stays.
     """
     clean(expired=False)
+    capacity.require_place(str(_street()))
     root = _street() / secrets.token_hex(4)
     with explained("make a directory for the live host"):
         try:

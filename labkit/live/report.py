@@ -14,7 +14,12 @@ from labkit.host import HostError
 
 __all__ = ["LESSONS", "Finding", "Report", "examine"]
 
-LESSONS = {"00": ("command",), "02": ("shares", "pin")}
+LESSONS = {
+    "00": ("command",),
+    "01": ("pin", "requests", "inside", "harm", "programs"),
+    "02": ("shares", "pin"),
+    "03": ("balloon",),
+}
 """The lessons, and the abilities that each asks of a live host."""
 
 _SIGNS = {"works": "✓", "absent": "–", "broken": "✗"}

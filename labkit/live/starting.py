@@ -65,11 +65,13 @@ def _switched_on(
     host: LiveHost, name: str, shape: Shape, switch_on: Callable[[], object], then: Callable[[LiveMachine], None]
 ) -> LiveMachine:
     """Have libvirt start a domain, and do what comes then; whatever fails or interrupts that, no guest stays."""
+    asked = time.monotonic()
     try:
         # An interrupt during libvirt's call arrives when the call is over and the guest is running.
         with translated(f"start {name}"), reaping.collecting():
             switch_on()
             domain = host.connection.lookupByName(host.domain_name(name))
+        made = time.monotonic()
         console = host.console_file(name) if host.root else None
         machine = LiveMachine(
             host,
@@ -81,6 +83,7 @@ def _switched_on(
             shares=1024,
             console_file=console,
         )
+        machine.moments = {"asked": asked, "made": made}
         then(machine)
         return machine
     except BaseException:
@@ -105,6 +108,7 @@ def boot(host: LiveHost, name: str, shape: Shape, patience: float) -> LiveMachin
         machine.agent.wait_until_up(
             patience, lambda _part: host.progress(f"Booting {name}", 1 - 0.5 ** ((time.monotonic() - begun) / 3))
         )
+        machine.moments["answered"] = time.monotonic()
         _introduce(machine, domains.mac_of(machine.xml()))
 
     try:
@@ -157,6 +161,7 @@ def _restore(host: LiveHost, name: str, shape: Shape, file: Path) -> LiveMachine
 
     def then(machine: LiveMachine) -> None:
         machine.agent.wait_until_up(PATIENCE)
+        machine.moments["answered"] = time.monotonic()
         _introduce(machine, macs[0])
 
     machine = _switched_on(host, name, shape, switch_on, then)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from labkit.host import Ability
+from labkit.model.memory.rules import MEMORY_RULES
 
 if TYPE_CHECKING:
     from labkit.model.rules import Rules
@@ -23,6 +24,18 @@ _HOW = {
     "requests": "one worker for each vCPU, first come, first served",
 }
 
+_OF_SLICES = {
+    "balloon": "a program in the guest that takes free pages and gives them to the host ({title})",
+    "boots": "a chain of stages, each as long as it was measured to be once on another computer",
+    "harm": "a machine that is gone, or that asks for CPU time",
+    "inside": "what the machine was given",
+    "network programs": "a program of the model, with the published costs of leaving a guest",
+    "sharing": "a scanner that keeps one of equal pages ({title})",
+    "programs": "a program of the model, with the published costs of leaving a guest",
+}
+
+_OF_MEMORY = ("balloon", "sharing")
+
 _LIVE = "Use a live host: labkit.live()."
 _WHY_NOT = {
     "command": ("A simulated machine has no inside that a command could run in.", _LIVE),
@@ -36,7 +49,7 @@ _WHY_NOT = {
 }
 
 
-def ability_of(name: str, rules: Rules) -> Ability:
+def ability_of(name: str, rules: Rules, *, slices: bool = False) -> Ability:
     """Whether a simulated host with these rules can do something, and how, or why not.
 
     Parameters
@@ -45,13 +58,23 @@ def ability_of(name: str, rules: Rules) -> Ability:
         The ability, such as ``"shares"``.
     rules : Rules
         The host's rules.
+    slices : bool
+        Whether it is the host of time slices, which can do more.
     """
     if isinstance(name, str):
+        if name in _OF_SLICES:
+            if name in _OF_MEMORY and rules.name not in MEMORY_RULES:
+                reason = f"How memory is dealt with is not modelled for {rules.title} yet."
+                return Ability(False, reason=reason, remedy="Take labkit.simulated().")
+            if slices:
+                return Ability(True, mechanism=_OF_SLICES[name].format(title=rules.title))
+            remedy = 'Take labkit.simulated(mode="slices").'
+            return Ability(False, reason="The fluid host cannot do that.", remedy=remedy)
         if name in _HOW:
             sharing, capping = rules.cpu_class().mechanism, rules.cap_class().mechanism
             return Ability(True, mechanism=_HOW[name].format(title=rules.title, sharing=sharing, capping=capping))
         if name in _WHY_NOT:
             reason, remedy = _WHY_NOT[name]
             return Ability(False, reason=reason.format(title=rules.title), remedy=remedy)
-    known = ", ".join(sorted([*_HOW, *_WHY_NOT]))
+    known = ", ".join(sorted([*_HOW, *_OF_SLICES, *_WHY_NOT]))
     return Ability(False, reason=f"No host has an ability {str(name)[:40]!r}.", remedy=f"Ask for one of: {known}.")

@@ -41,12 +41,13 @@ class Measured:
 
 MEASURED = Measured(
     seconds={
-        "cold": {"hypervisor": 0.0, "firmware": 0.0, "kernel": 0.0, "init": 0.0, "agent": 0.0},
-        "saved": {"hypervisor": 0.0, "agent": 0.0},
+        "cold": {"hypervisor": 0.315, "firmware": 0.190, "kernel": 1.42, "init": 0.23, "agent": 0.148},
+        "saved": {"hypervisor": 0.364, "agent": 0.058},
     },
-    where="",
+    where="as on two CPUs of a Xeon, QEMU 7.2.22 with TCG, the guest's Linux 6.1, 128 MiB, November 2026: the least of "
+    "nine starts each, of those that others disturbed by less than 3%",
 )
-"""The stages of the course's guest: one vCPU, 128 MiB."""
+"""The stages of the course's guest with one vCPU: ``labkit run boot --host live``, nine times."""
 
 
 def boot(host: SimulatedHost, name: str, start: str) -> tuple[SimulatedMachine, Observation]:

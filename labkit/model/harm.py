@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["harm", "inside"]
 
 
-def harm(machine: SimulatedMachine, how: str) -> None:
+def harm(machine: SimulatedMachine, how: str) -> str:
     """Let a machine do harm to itself; see `labkit.host.harm.HarmsMachines`.
 
     A panic ends it at once. Taking memory until there is none left, and from the beginning again, is work for its
@@ -28,8 +28,9 @@ def harm(machine: SimulatedMachine, how: str) -> None:
     machine.host.note(f"harm {machine.name} by {how}")
     if how == "panic":
         machine.stop()
-    else:
-        machine.run(CpuLoad(1.0))
+        return "it is gone"
+    machine.run(CpuLoad(1.0))
+    return "its vCPU is busy from now on"
 
 
 def inside(machine: SimulatedMachine) -> dict[str, str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from math import inf
 from typing import TYPE_CHECKING
 
-from labkit.host import CpuLoad, HostError, Load, RequestLoad, Served
+from labkit.host import CpuLoad, HostError, Load, MemoryLoad, RequestLoad, Served
 from labkit.model.arguments import checked_seconds
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class SimulatedJob:
     ----------
     machine : SimulatedMachine
         The machine.
-    load : CpuLoad or RequestLoad
+    load : Load
         The load.
     """
 
@@ -41,13 +41,17 @@ class SimulatedJob:
         self.machine = machine
         self.load = load
         self.over = False
+        self._filled = False
         self._done: Event | None = None
         self._running: Running | None = None
         self._result: Served | None = None
 
     @property
     def progress(self) -> float:
-        """How much is done, from 0 to 1: of requests the fraction served; without an end, 0 until it is cancelled."""
+        """How much is done, from 0 to 1.
+
+        Of requests the fraction served, of memory the fraction filled; without an end, 0 until it is cancelled.
+        """
         if isinstance(self.load, CpuLoad):
             return float(self.over)
         return self._running.progress if self._running is not None else 0.0
@@ -61,7 +65,7 @@ class SimulatedJob:
         return self._result
 
     def wait(self, timeout: float | None = None) -> Served | None:
-        """Let time pass until the load is over, and return its result.
+        """Let time pass until the load is over, or the memory full that it fills, and return its result.
 
         Parameters
         ----------
@@ -75,7 +79,7 @@ class SimulatedJob:
         ValueError
             Where `timeout` is outside its range.
         """
-        if self.over:
+        if self.over or self._filled:
             return self._result
         endless = isinstance(self.load, CpuLoad)
         if timeout is not None:
@@ -104,6 +108,13 @@ class SimulatedJob:
         """Remember what runs; the host calls this when the load begins."""
         self._running = running
 
+    def filled(self) -> None:
+        """The memory is full, and stays so until the load is cancelled; the load calls this itself."""
+        self._filled = True
+        if self._done is not None:
+            self._done.succeed()
+            self._done = None
+
     def finish(self) -> None:
         """Keep the result: the load has been ended, or has done all that was to be done and says so."""
         self.over = True
@@ -111,6 +122,8 @@ class SimulatedJob:
             self._result = self._running.end()
         elif isinstance(self.load, RequestLoad):  # cancelled before it began
             self._result = Served(self.load.arrivals, (inf,) * len(self.load.arrivals), 0.0)
+        if isinstance(self.load, MemoryLoad):
+            self.machine.holding.emptied()
         if self._done is not None:
             self._done.succeed()
 
@@ -126,6 +139,8 @@ class SimulatedJob:
     def __repr__(self) -> str:
         if isinstance(self.load, RequestLoad):
             what = f"serving {len(self.load.arrivals)} requests, {self.progress:.0%} done"
+        elif isinstance(self.load, MemoryLoad):
+            what = f"filling {self.load.size:g} MiB, {self.progress:.0%} done"
         else:
             what = "spinning" if self.load.duty >= 1 else f"asking for {self.load.duty:.0%} of each vCPU"
         return f"<load in {self.machine.name}: {'ended' if self.over else what}>"

@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from math import inf
 from typing import TYPE_CHECKING
 
-from labkit.host import CpuLoad, HostError, Load, RequestLoad
+from labkit.host import CpuLoad, HostError, Load, MemoryLoad, RequestLoad, mebibytes
 from labkit.model.arguments import checked_cap, checked_pin, checked_whole
 from labkit.model.jobs import SimulatedJob
+from labkit.model.memory import MEMORY_RULES, Holding
 from labkit.model.vcpu import Group
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class SimulatedMachine:
     vcpus : int
         How many vCPUs it has.
     memory : float
-        Its memory in MiB. Nothing in the model depends on it yet.
+        Its memory in MiB.
     shares : int
         Its weight when CPUs are short.
     pin : frozenset of int
@@ -63,6 +64,7 @@ class SimulatedMachine:
         self.pin = pin
         self.group = Group(name, shares, vcpus, pin, host.now)
         self.job: SimulatedJob | None = None
+        self._holding: Holding | None = None
         self._stopped = False
 
     @property
@@ -90,6 +92,32 @@ class SimulatedMachine:
         """Whether a load runs in it."""
         return self.job is not None and not self.job.over
 
+    @property
+    def holding(self) -> Holding:
+        """What it has of memory, worked out from when it is first asked for.
+
+        Raises
+        ------
+        HostError
+            Where its guest would not start with so little, or there are no such rules.
+        """
+        if self._holding is None:
+            if not (able := self.host.can("balloon")):
+                raise HostError(able.reason, able.remedy)
+            rules = MEMORY_RULES[self.host.rules.name]
+            self._holding = Holding(self.host.env, self.name, self.memory, rules)
+        return self._holding
+
+    @property
+    def gauged(self) -> bool:
+        """Whether an observation tells of its memory."""
+        return self._holding is not None and self._holding.watched
+
+    def memory_seen(self) -> dict[str, float]:
+        """The machine's memory at this moment, in MiB; see `labkit.host.Machine.memory_seen`."""
+        self._check_on()
+        return self.holding.seen()
+
     def set(
         self,
         *,
@@ -97,6 +125,7 @@ class SimulatedMachine:
         pin: Iterable[int] | None = None,
         cap: float | None = None,
         vcpus: int | None = None,
+        memory: str | float | None = None,
     ) -> None:
         """Change the machine while it runs.
 
@@ -112,11 +141,13 @@ class SimulatedMachine:
         vcpus : int, optional
             How many vCPUs it has from now on, up to its `maximum_vcpus`: they are added, never removed. A load that
             runs uses them too, and a cap is divided anew.
+        memory : str or float, optional
+            How much of its memory its balloon leaves it, up to what it was made with; a number is in MiB.
 
         Raises
         ------
         HostError
-            Where the machine or the host has been switched off.
+            Where the machine or the host has been switched off, or its guest could not go on with so little memory.
         ValueError
             Where an argument is outside its range.
         """
@@ -125,6 +156,7 @@ class SimulatedMachine:
         cpus = None if pin is None else checked_pin(pin, self.host.cpus)
         most = None if cap is None else checked_cap(cap)
         count = None if vcpus is None else checked_whole("vcpus", vcpus, self.vcpus, self.maximum_vcpus)
+        size = None if memory is None else self.holding.checked(mebibytes(memory))
         if weight is not None:
             self.host.scheduler.share(self.group, weight)
             self.host.note(f"set {self.name} shares={weight}")
@@ -140,24 +172,29 @@ class SimulatedMachine:
             if self.job is not None:
                 self.job.grow(new)
             self.host.note(f"set {self.name} vcpus={count}")
+        if size is not None:
+            self.holding.go(size)
+            self.host.note(f"set {self.name} memory={size:g}MiB")
 
     def run(self, load: Load) -> SimulatedJob:
-        """Start a load on every vCPU of the machine, also on those that it gets later.
+        """Start a load on every vCPU of the machine, also on those that it gets later; or one that fills memory.
 
         It begins when time next passes; loads started at one moment begin together, so their order does not matter.
 
         Raises
         ------
         HostError
-            Where the machine has a load already, or it or the host has been switched off; or where requests are
-            to share the vCPUs, for which time slices of vCPUs say nothing.
+            Where the machine has a load already, or it or the host has been switched off; where requests are
+            to share the vCPUs, for which time slices of vCPUs say nothing; or where memory is to be filled that the
+            guest has not.
         ValueError
             Where `load` is not a load.
         """
         self._check_on()
-        if not isinstance(load, (CpuLoad, RequestLoad)):
+        if not isinstance(load, Load):
             raise ValueError(
-                f"a load is a CpuLoad, such as CpuLoad(1.0), or a RequestLoad, not a {type(load).__name__}"
+                "a load is a CpuLoad, such as CpuLoad(1.0), a RequestLoad or a MemoryLoad, "
+                f"not a {type(load).__name__}"
             )
         if isinstance(load, RequestLoad) and load.discipline != "queue":
             raise HostError(
@@ -166,10 +203,14 @@ class SimulatedMachine:
             )
         if self.busy:
             raise HostError(f"{self.name} has a load already.", "End that with job.cancel() first.")
+        if isinstance(load, MemoryLoad):
+            self.holding.require(load)
         self.job = SimulatedJob(self, load)
         self.host.begin(self.job)
         if isinstance(load, CpuLoad):
             what = f"a load with duty={load.duty:g} on each of {self.vcpus} vCPUs"
+        elif isinstance(load, MemoryLoad):
+            what = f"a program that fills {load.size:g} MiB, {load.identical:.0%} of it as others do, seed={load.seed}"
         else:
             what = f"a server of {len(load.arrivals)} requests with a worker on each of {self.vcpus} vCPUs"
         self.host.note(f"run in {self.name} {what}")

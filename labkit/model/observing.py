@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import simpy
 
 from labkit.host import Observation, Provenance, Row, Series
+from labkit.host.gauges import Gauges
 from labkit.model.chart import Chart
 from labkit.model.rolled import Rolled
 
@@ -33,8 +34,10 @@ def observe(host: SimulatedHost, seconds: float, every: float) -> Observation:
     # Only a machine with a load moves a meter. So idle machines cost next to nothing, however many there are.
     places = [place for place, machine in enumerate(machines) if machine.job is not None and machine.busy]
     busy = [machines[place] for place in places]
+    gauged = [machine for machine in machines if machine.gauged]
     start = host.now
     chart = Chart(host)
+    gauges = Gauges(gauged)
     meters = [[_meters(machine)] for machine in busy]
     count = max(math.ceil(seconds / every - 1e-9), 1)
     ends = [min(step * every, seconds) for step in range(1, count)] + [seconds]
@@ -46,6 +49,7 @@ def observe(host: SimulatedHost, seconds: float, every: float) -> Observation:
         host.advance(start + end)
         chart.look()
         times.append(host.now - start)
+        gauges.look()
         for machine, readings in zip(busy, meters, strict=True):
             readings.append(_meters(machine))
     passed = times[-1]
@@ -65,12 +69,13 @@ def observe(host: SimulatedHost, seconds: float, every: float) -> Observation:
             # A difference of two large sums may come out a hair's breadth below nothing.
             passing = max(readings[-1][number] - readings[0][number], 0.0)
             rows[place * len(quantities) + number]["value"] = passing / (passed * per)
+    levels, over_time = gauges.told(times)
     return Observation(
         seconds=passed,
-        rows=tuple(rows),
-        series=Rolled(len(rows), partial(_series, names, quantities, seen, times)),
+        rows=(*rows, *levels),
+        series=Rolled(len(rows) + len(levels), partial(_series, names, quantities, seen, times, tuple(over_time))),
         events=chart.timeline(),
-        provenance=_provenance(host, machines, len(quantities) == 3),
+        provenance=_provenance(host, machines, capped=len(quantities) == 3, gauged=bool(gauged)),
     )
 
 
@@ -79,8 +84,9 @@ def _series(
     quantities: list[tuple[str, str]],
     seen: dict[int, tuple[list[tuple[float, ...]], tuple[int, ...]]],
     times: list[float],
+    levels: tuple[Series, ...],
 ) -> tuple[Series, ...]:
-    """The rows over time: each quantity of each machine, from the readings of those that did anything."""
+    """The rows over time: each quantity of each machine, from the readings of those that did anything; and `levels`."""
     still = (0.0,) * len(times)
     series: list[Series] = []
     for place, name in enumerate(names):
@@ -90,7 +96,7 @@ def _series(
             if readings is not None:
                 values = _rates([reading[number] for reading in readings], times, pers[number])
             series.append(Series(name, quantity, unit, times, values))
-    return tuple(series)
+    return (*series, *levels)
 
 
 def _meters(machine: SimulatedMachine) -> tuple[float, float, float]:
@@ -115,12 +121,16 @@ def _rates(readings: list[float], times: list[float], per: int) -> tuple[float, 
     return tuple(rates)
 
 
-def _provenance(host: SimulatedHost, machines: list[SimulatedMachine], capped: bool) -> Provenance:
+def _provenance(host: SimulatedHost, machines: list[SimulatedMachine], *, capped: bool, gauged: bool) -> Provenance:
     mechanisms = {"shares": host.can("shares").mechanism}
     if min([len(machine.pin) for machine in machines], default=host.cpus) < host.cpus:
         mechanisms["pin"] = host.can("pin").mechanism
     if capped:
         mechanisms["cap"] = host.can("cap").mechanism
+    if gauged:
+        mechanisms["balloon"] = host.can("balloon").mechanism
+    if host.sharing is not None:
+        mechanisms["sharing"] = host.can("sharing").mechanism
     return Provenance(
         host="simulated",
         name=host.name,

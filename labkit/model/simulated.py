@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Literal
 import simpy
 from simpy.events import Event, Timeout
 
-from labkit.host import Ability, HostError, Observation, mebibytes
+from labkit.host import Ability, HostError, MemoryLoad, Observation, mebibytes
+from labkit.host.timing import Program
 from labkit.model.abilities import ability_of
 from labkit.model.arguments import (
     checked_cap,
@@ -24,13 +25,17 @@ from labkit.model.arguments import (
     checked_seconds,
     checked_whole,
 )
+from labkit.model.booting import boot
 from labkit.model.disks import SimulatedDisk, make_disk
+from labkit.model.harm import harm, inside
 from labkit.model.jobs import LONGEST, SimulatedJob
 from labkit.model.loads import drive
 from labkit.model.machine import SHARES, SimulatedMachine
+from labkit.model.memory import MEMORY_RULES, SimulatedSharing
 from labkit.model.observing import observe
 from labkit.model.rules import RULES
 from labkit.model.scheduler import Scheduler
+from labkit.model.timing import times
 
 if TYPE_CHECKING:
     from labkit.model.fluid import FluidHost
@@ -93,6 +98,7 @@ class SimulatedHost:
         self._disks: dict[str, SimulatedDisk] = {}
         self._journal: list[str] = []
         self._starting: list[SimulatedJob] = []
+        self.sharing: SimulatedSharing | None = None
         self._closed = ""
 
     @property
@@ -126,7 +132,7 @@ class SimulatedHost:
         vcpus : int
             How many virtual CPUs it has, 1 to 64.
         memory : str or float
-            Its memory; a number is in MiB. Nothing in the model depends on it yet.
+            Its memory; a number is in MiB.
         shares : int
             Its weight when CPUs are short, 2 to 262144.
         pin : iterable of int, optional
@@ -177,9 +183,40 @@ class SimulatedHost:
         self.check_open()
         return make_disk(self, self._disks, name, size, format, cluster)
 
+    def share_pages(self, rate: float | None = None) -> SimulatedSharing:
+        """Look for equal pages of the machines that are there, and keep one of each, until it is stopped.
+
+        Parameters
+        ----------
+        rate : float, optional
+            How many pages are looked at in a second, 50 to 1,000,000; as the rules have it where not given.
+
+        Raises
+        ------
+        HostError
+            Where the host is closed, cannot do it, or does it already.
+        ValueError
+            Where `rate` is outside its range.
+        """
+        self.check_open()
+        if not (able := self.can("sharing")):
+            raise HostError(able.reason, able.remedy)
+        if self.sharing is not None:
+            raise HostError("This host shares equal pages already.", "Stop that first.")
+        if rate is not None and not 50 <= rate <= 1_000_000:
+            raise ValueError(f"rate is a number of pages per second from 50 to 1000000, not {rate!r:.40}")
+        pages = {name: machine.holding.pages for name, machine in sorted(self._machines.items())}
+        self.sharing = SimulatedSharing(self.env, pages, MEMORY_RULES[self.rules.name], rate, self._shares_no_more)
+        self.note(f"share equal pages{'' if rate is None else f' rate={rate:g}/s'}")
+        return self.sharing
+
+    def _shares_no_more(self) -> None:
+        self.sharing = None
+        self.note("share equal pages no more")
+
     def can(self, ability: str) -> Ability:
         """Whether the host can do something, such as ``"shares"``, and how, or why not."""
-        return ability_of(ability, self.rules)
+        return ability_of(ability, self.rules, slices=True)
 
     def observe(self, seconds: float, every: float = 0.2) -> Observation:
         """Run the clock for a while and return what was seen.
@@ -211,6 +248,23 @@ class SimulatedHost:
         self.note(f"observe seconds={seconds:g} every={every:g}")
         return observe(self, seconds, every)
 
+    def times(self, program: Program, guest: SimulatedMachine) -> Observation:
+        """Time a small program in several places; see `labkit.host.timing.TimesPrograms`."""
+        self.check_open()
+        return times(self, program)
+
+    def boot(self, name: str, start: str) -> tuple[SimulatedMachine, Observation]:
+        """Switch a machine on, stage after stage; see `labkit.host.timing.BootsMachines`."""
+        return boot(self, name, start)
+
+    def harm(self, machine: SimulatedMachine, how: str) -> str:
+        """Let a machine do harm to itself; see `labkit.host.harm.HarmsMachines`."""
+        return harm(machine, how)
+
+    def inside(self, machine: SimulatedMachine) -> dict[str, str]:
+        """What a machine would see of itself; see `labkit.host.harm.HarmsMachines`."""
+        return inside(machine)
+
     def journal(self) -> list[str]:
         """What this host was asked to do, in words; there are no commands that would do it."""
         return list(self._journal)
@@ -219,6 +273,8 @@ class SimulatedHost:
         """Switch every machine off. Closing twice is no error."""
         if self._closed:
             return
+        if self.sharing is not None:
+            self.sharing.stop()
         for machine in list(self._machines.values()):
             machine.stop()
         self._closed = "has been closed"
@@ -248,7 +304,11 @@ class SimulatedHost:
     def _begin_all(self, _event: Event) -> None:
         # By name, so that the order in which machines were made or loads started decides nothing.
         for job in sorted(self._starting, key=lambda job: job.machine.name):
-            if not job.over:
+            if job.over:
+                continue
+            if isinstance(job.load, MemoryLoad):
+                job.begin(job.machine.holding.fill(job.load, job.filled))
+            else:
                 job.begin(drive(self.env, self.scheduler, job.machine.group, job.load, self.seed, job.finish))
         self._starting.clear()
 

@@ -1,4 +1,4 @@
-"""The controls of an experiment, made from its settings: a slider for each number, a list for each choice."""
+"""The controls of an experiment, made from its settings: sliders for numbers, a list for a choice, a box for words."""
 
 from __future__ import annotations
 
@@ -25,10 +25,13 @@ _SHOWN = {
     "shares": (64, 4096),
     "cap": (10, 400),
     "seconds": (1, 30),
+    "memory": (96, 512),
+    "target": (64, 512),
     "seed": (0, 20),
     "requests": (20, 20_000),  # more take seconds to simulate
 }
 _STEPS = (1.0, 0.5, 0.1, 0.05, 0.01, 0.005, 0.001)
+_SIZES = 8.0  # MiB; a step of memory
 _FEWEST = 18  # steps that a slider over fractions has at least
 _LABEL = (108, 168, 6.5)  # px: the least and the most room for a label, and what a letter takes
 
@@ -75,13 +78,15 @@ def _slider(label: str, value: Any, entry: dict[str, Any]) -> widgets.Widget:
     shared = {"description": label, "tooltip": tooltip, "layout": _layout()}
     smallest, largest = entry["min"], entry["max"]
     whole = entry["type"] == "integer" or entry.get("item") == "integer"
+    size = entry["type"] == "size"
     if entry["type"] == "choice":
         return widgets.Dropdown(options=entry["choices"], value=value, **shared)
     wide = largest >= _WIDE * max(1, smallest)
     smallest, largest = max(smallest, entry["shown"][0]), min(largest, entry["shown"][1])
     smallest, largest = min(smallest, value), max(largest, value)
-    if whole and wide and largest - smallest > _FEW:
-        options = [(f"{number:,}".replace(",", " "), number) for number in steps(smallest, largest, value)]
+    if (whole or size) and wide and largest - smallest > _FEW:
+        found = [float(number) if size else number for number in steps(smallest, largest, value)]
+        options = [(f"{number:,.10g}".replace(",", " "), number) for number in found]
         return widgets.SelectionSlider(options=options, value=value, **shared)
     if whole:
         step = 5 if entry["unit"] == "%" and largest - smallest > 100 and (value - smallest) % 5 == 0 else 1
@@ -89,12 +94,25 @@ def _slider(label: str, value: Any, entry: dict[str, Any]) -> widgets.Widget:
     if 0 < smallest * _WIDE_FRACTIONS <= largest:
         options = [(f"{number:g}", number) for number in fractions(smallest, largest, value)]
         return widgets.SelectionSlider(options=options, value=value, **shared)
-    step = _step(largest - smallest)
+    step = _SIZES if size and not (value % _SIZES or smallest % _SIZES) else _step(largest - smallest)
     even = round(math.ceil(smallest / step - 1e-9) * step, 6)  # the slider counts its steps from its end
     places = f".{max(0, -math.floor(math.log10(step) + 1e-9))}f"
     return widgets.FloatSlider(
         value=value, min=min(even, value), max=largest, step=step, readout_format=places, **shared
     )
+
+
+def _box(label: str, words: tuple[str, ...], entry: dict[str, Any]) -> widgets.Text:
+    """One box for a list of words, with commas between; what is typed counts once it is complete (Enter, or Tab)."""
+    tooltip = f"{label}: {entry['about']}"
+    return widgets.Text(
+        value=_joined(words), description=label, tooltip=tooltip, continuous_update=False, layout=_layout()
+    )
+
+
+def _joined(words: tuple[str, ...]) -> str:
+    """A list of words as it is typed."""
+    return ", ".join(words)
 
 
 def _labelled(name: str, entry: dict[str, Any], owner: str = "") -> str:
@@ -120,7 +138,7 @@ class Controls:
     experiment : module
         Whose settings they are.
     settings : object
-        What they show at first; a list has a slider for each of its items.
+        What they show at first; a list of numbers has a slider for each of them, a list of words one box for all.
     changed : callable
         Called with the new settings whenever a person moves one.
     refused : callable
@@ -135,13 +153,17 @@ class Controls:
         refused: Callable[[SettingError], None],
     ) -> None:
         self._settings, self._quiet = settings, False
+        self._boxes: set[str] = set()  # the settings whose one box holds the whole list
         self._changed, self._refused = changed, refused
         self.by_setting: dict[str, list[widgets.Widget]] = {}
         for name, entry in describe(experiment.Settings).items():
             value = getattr(settings, name)
             shown = {**_SHOWN, **getattr(experiment, "SHOWN", {})}
             entry["shown"] = shown.get(name, (entry.get("min"), entry.get("max")))
-            if entry["type"] == "list":
+            if entry.get("item") == "word":
+                sliders: list[widgets.Widget] = [_box(_labelled(name, entry), value, entry)]
+                self._boxes.add(name)
+            elif entry["type"] == "list":
                 own = {"type": entry["item"]}
                 sliders = [
                     _slider(_labelled(name, entry, owner), item, entry | own)
@@ -170,7 +192,7 @@ class Controls:
         """
         read = {
             name: tuple(slider.value for slider in sliders)
-            if isinstance(getattr(self._settings, name), tuple)
+            if isinstance(getattr(self._settings, name), tuple) and name not in self._boxes
             else sliders[0].value
             for name, sliders in self.by_setting.items()
         }
@@ -188,6 +210,7 @@ class Controls:
         try:
             for name, sliders in self.by_setting.items():
                 first = getattr(self._settings, name)
+                first = _joined(first) if name in self._boxes else first
                 for slider, value in zip(sliders, first if isinstance(first, tuple) else (first,), strict=True):
                     if not slider.disabled:
                         slider.value = value

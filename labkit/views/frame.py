@@ -14,7 +14,7 @@ from typing import Any
 
 from labkit.experiments.outcome import Outcome
 from labkit.host import Observation
-from labkit.views import text
+from labkit.views import memory, text
 from labkit.views.palette import COLUMNS, looks_for_browser
 from labkit.views.words import family, known, quantity
 
@@ -176,7 +176,8 @@ def build(
     machines = {name: place for place, name in enumerate(dict.fromkeys(row["machine"] for row in rows))}
     lines: dict[str, list[dict[str, Any]]] = {}
     latest = 0.0
-    for curve in curves if curves is not None else curves_of(outcome):
+    shown = list(curves if curves is not None else curves_of(outcome))
+    for curve in shown:
         if curve.machine not in machines or not curve.times:
             continue
         latest = max(latest, curve.times[-1])
@@ -208,5 +209,6 @@ def build(
         "quantities": quantities,
         "span": list(span or (0.0, latest)),
         "gantt": _time_line(time_line, machines, block),
+        "memory": memory.entry(outcome, shown, machines, block.put),
     }
     return frame | {"data": block.bytes()}

@@ -18,7 +18,7 @@ import ipywidgets as widgets
 from labkit.experiments.outcome import Outcome, compare
 from labkit.host import Host, HostError, Observation
 from labkit.views import frame as frames
-from labkit.views import text
+from labkit.views import memory, text
 from labkit.views.asked import Openers, experiment_of, settings_of
 from labkit.views.controls import Controls
 from labkit.views.hostview import HostView
@@ -136,7 +136,10 @@ class Panel(widgets.VBox):
     def _text_twin(self) -> str:
         names = [slider.description for sliders in self.controls.by_setting.values() for slider in sliders]
         live = _LIVE if self._streams else _ONCE
-        return "\n".join([text.table(self.outcome), f"controls: {', '.join(names)}; host: {_SIMULATED} or {live}"])
+        parts = memory.sentences(self.outcome)
+        return "\n".join(
+            [text.table(self.outcome), *parts, f"controls: {', '.join(names)}; host: {_SIMULATED} or {live}"]
+        )
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         bundle = super()._repr_mimebundle_(**kwargs)

@@ -15,6 +15,7 @@ from typing import Any
 
 from labkit.experiments.outcome import Outcome, compare
 from labkit.host import HostError
+from labkit.host.memory import QUANTITIES as MEMORY
 from labkit.views.asked import Openers
 from labkit.views.frame import Curve, curves_of
 from labkit.views.tape import KEPT, Tape
@@ -23,7 +24,7 @@ from labkit.views.watched import Stopped, WatchedHost, machines_of
 __all__ = ["Audience", "Session", "stop_running", "streams"]
 
 _STRETCH = 1.0  # s between two tellings
-_AT_ANY_MOMENT = {"cpu", "ready", "throttled"}  # what `Host.observe` gives
+_AT_ANY_MOMENT = {"cpu", "ready", "throttled", *MEMORY}  # what `Host.observe` gives
 _EVERY = 0.25  # s between two points of a curve
 _PATIENCE = 90  # s for another session to end; a guest that no longer answers may take a minute of it
 

@@ -1,4 +1,7 @@
-"""What a live run has shown so far: the last minute as curves, and the means since the settings last changed."""
+"""What a live run has shown so far: the last minute as curves, and the means since the settings last changed.
+
+Memory is an amount and no rate: of it the last stretch tells, as a balloon takes its time to get where it is to be.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +81,8 @@ class Tape:
         rows: list[Row] = []
         for row in last.rows:
             parts = [(seen.value(row["machine"], row["quantity"]), seen.seconds) for seen in self._seen]
-            merged: dict[str, Any] = {**row, "value": sum(value * seconds for value, seconds in parts) / total}
+            mean = sum(value * seconds for value, seconds in parts) / total
+            merged: dict[str, Any] = {**row, "value": parts[-1][0] if row["unit"] == "MiB" else mean}
             merged.pop("disturbed", None)
             rows.append(Row(**merged))
         return Observation(total, tuple(rows), (), (), last.provenance, disturbed)

@@ -31,6 +31,7 @@ _KNOWN = {
 }
 _PHASES = {"before": "before", "during": "during the spike", "after": "after"}  # as in ``cpu_during``
 _UNITS = {"1": "fraction of the time", "1/s": "per second"}
+_TIMES = "slowdown"  # a ratio that may be above 1: so many times as long
 _DECIMALS = {"ms": 1, "1/s": 2, "MiB": 1, "B": 0, "Mbit/s": 1}  # of the others 3: a thousandth of a CPU, of a second
 
 
@@ -42,16 +43,17 @@ class Quantity:
     unit: str
     label: str
     look_at: str
+    said_unit: str = ""
 
     @property
     def unit_words(self) -> str:
-        """The unit as a person reads it: ``"1"`` is a fraction of the time."""
-        return _UNITS.get(self.unit, self.unit)
+        """The unit as a person reads it: ``"1"`` is a fraction of the time, where the experiment says nothing else."""
+        return self.said_unit or _UNITS.get(self.unit, self.unit)
 
     @property
     def after_number(self) -> str:
         """The unit as it stands behind a number, with its space; a fraction has none."""
-        return "" if self.unit == "1" else f" {self.unit_words}"
+        return "" if self.unit == "1" and self.name != _TIMES else f" {self.unit_words}"
 
     @property
     def places(self) -> int:
@@ -86,16 +88,17 @@ def known(name: str, unit: str) -> Quantity:
 def quantity(experiment: ModuleType, name: str) -> Quantity:
     """The words for one of an experiment's quantities.
 
-    An experiment may bring its own in ``LABELS``, as ``{"cpu": ("CPU time used", "Look at …")}``. A name that ends
-    in ``_before``, ``_during`` or ``_after`` is that phase of the quantity named before it.
+    An experiment may bring its own in ``LABELS``, as ``{"cpu": ("CPU time used", "Look at …")}``, with the unit in
+    words as a third where it is none of the usual. A name that ends in ``_before``, ``_during`` or ``_after`` is that
+    phase of the quantity named before it.
     """
     labels = {**_KNOWN, **getattr(experiment, "LABELS", {})}
     stem = family(name)
-    label, look_at = labels.get(name) or labels.get(stem, (stem, ""))
+    label, look_at, *said_unit = labels.get(name) or labels.get(stem, (stem, ""))
     if stem != name and name not in labels:
         phase = _PHASES[name.rpartition("_")[2]]
         label, look_at = f"{label.partition(':')[0]}, {phase}", ""
-    return Quantity(name, experiment.QUANTITIES[name], label, look_at)
+    return Quantity(name, experiment.QUANTITIES[name], label, look_at, *said_unit)
 
 
 def number(value: float | None, places: int = 3) -> str:

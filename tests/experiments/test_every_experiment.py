@@ -44,7 +44,8 @@ def test_its_names(name):
     assert name == module.NAME and module.QUESTION.endswith("?") and module.LESSON
     assert set(module.QUANTITIES.values()) <= UNITS
     assert set(module.BOUNDS) <= set(module.QUANTITIES)
-    assert set(module.bounds(module.Settings())) <= set(module.QUANTITIES) and module.bounds(module.Settings())
+    assert set(module.bounds(module.Settings())) <= set(module.QUANTITIES)
+    assert module.bounds(module.Settings()) or module.UNBOUNDED.endswith("."), "neither a bound nor why there is none"
     assert set(getattr(module, "ADJUSTS", ())) <= set(describe(module.Settings))
     text = inspect.getdoc(module)
     for setting in describe(module.Settings):
@@ -112,7 +113,7 @@ def test_machines_are_switched_off_where_something_fails(module, settings):
     def fails(*_args, **_more):
         raise HostError("The host is gone.")
 
-    host.observe = fails
+    host.observe = host.times = host.boot = fails
     with pytest.raises(HostError, match="gone"):
         module.run(host, settings)
     assert not host.machines

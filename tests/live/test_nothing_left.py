@@ -196,7 +196,7 @@ def test_an_expired_host_is_abandoned(host):
     mark = Path(owned.root) / "owner.json"
     kept = mark.read_text()
     try:
-        mark.write_text(json.dumps(json.loads(kept) | {"expires": time.time() - 1}))
+        mark.write_text(json.dumps(json.loads(kept) | {"expires": ownership.clock() - 1}))
         assert next(found for found in ownership.hosts() if found.root == owned.root).abandoned
     finally:
         mark.write_text(kept)

@@ -4,6 +4,7 @@ import { nameControls } from "./controls.js";
 import { curves } from "./curves.js";
 import { patterns, safe } from "./drawing.js";
 import { gantt, held, Span, turns } from "./gantt.js";
+import { memoryBars, memoryKey, memoryStrips, memoryTable, stretch } from "./memory.js";
 import { table } from "./table.js";
 
 const SPOKEN_EVERY = 6000; // ms between two announcements while live numbers stream in
@@ -37,6 +38,15 @@ const SKELETON = (id) => `
   <details class="lk-turns"><summary>The time line in numbers</summary><div class="lk-turns-table"></div></details>
   <p class="lk-unseen lk-moved" role="status" aria-live="polite"></p>
 </section>
+<section class="lk-memory" role="group" aria-labelledby="${id}-memory" hidden>
+  <h3 id="${id}-memory">Where the memory is <span class="lk-when"></span></h3>
+  <div class="lk-memory-drawn"></div>
+  <label class="lk-choose">moment <input type="range" class="lk-range" min="0" max="1000" value="1000"></label>
+  <ul class="lk-key lk-memory-key" aria-label="The parts of a machine's memory"></ul>
+  <p class="lk-strips-note">The same against time, in MiB over seconds; a dashed line is what was promised, or what the host has.</p>
+  <div class="lk-strips"></div>
+  <details class="lk-memory-numbers"><summary>Where the memory is, in numbers</summary><div class="lk-memory-table"></div></details>
+</section>
 <ul class="lk-key" aria-label="How bars and lines are drawn">
   <li><i class="lk-sample lk-sample-theory"></i>theory</li>
   <li><i class="lk-sample lk-sample-simulated"></i>simulated</li>
@@ -67,6 +77,33 @@ function render({ model, el }) {
   let spokenAt = 0;
   let speak = 0;
   let data = new Float32Array();
+  let moment = null; // null: the end, also while it moves on
+
+  function drawMemory(frame) {
+    const { memory } = frame;
+    part("memory").hidden = !memory;
+    if (!memory) return;
+    const span = stretch(frame, data);
+    if (moment !== null && (!span || moment >= span.to || moment < span.from)) moment = null;
+    const wide = Math.max(260, root.clientWidth - 2);
+    part("choose").hidden = part("strips-note").hidden = !span;
+    const time = moment ?? span?.to;
+    part("when").textContent = span ? `(at ${time.toFixed(1)} s${moment === null ? ", the end" : ""})` : "";
+    if (span) {
+      part("range").value = String(Math.round((1000 * (time - span.from)) / (span.to - span.from)));
+      part("range").setAttribute("aria-valuetext", `${time.toFixed(1)} s`);
+    }
+    part("memory-drawn").innerHTML = memoryBars(frame, data, moment, wide, prefix);
+    part("memory-key").innerHTML = memoryKey(frame, prefix);
+    part("strips").innerHTML = span ? memoryStrips(frame, data, time, span, across(memory.rows.length), prefix) : "";
+    part("memory-table").innerHTML = memoryTable(frame, data, moment, prefix);
+  }
+
+  // Two beside each other where there is room, and more than one.
+  function across(count) {
+    const beside = root.clientWidth >= 620 && count > 1 ? 2 : 1;
+    return Math.floor((root.clientWidth - 18 * (beside - 1)) / beside) - 2;
+  }
 
   function drawTime(frame) {
     const total = frame.gantt.ms;
@@ -105,10 +142,9 @@ function render({ model, el }) {
     const frame = model.get("frame");
     if (!frame?.machines || !root.clientWidth) return;
     data = numbers(frame.data);
-    const across = root.clientWidth >= 620 && frame.quantities.length > 1 ? 2 : 1;
-    const width = Math.floor((root.clientWidth - 18 * (across - 1)) / across) - 2;
+    const width = across(frame.quantities.length);
     root.dataset.mode = frame.mode;
-    part("patterns").innerHTML = patterns(frame.machines, prefix);
+    part("patterns").innerHTML = patterns(frame.machines, prefix) + patterns(frame.memory?.parts ?? [], `${prefix}m`);
     part("where").innerHTML = frame.where.map((line) => `<span>${safe(line)}</span>`).join("");
     part("reading").textContent = frame.reading;
     const focused = [...root.querySelectorAll(".lk-scroll")].indexOf(document.activeElement);
@@ -123,6 +159,7 @@ function render({ model, el }) {
         return `<section class="lk-card" role="group" style="width:${width}px" aria-labelledby="${id}-head"><h3 id="${id}-head">${safe(quantity.heading)}</h3>${inside}</section>`;
       })
       .join("");
+    drawMemory(frame);
     scrollable(focused);
     drawTime(frame);
     say(frame);
@@ -152,6 +189,14 @@ function render({ model, el }) {
     part("moved").textContent = `${span.from.toFixed(0)} to ${span.to.toFixed(0)} ms`;
   }
 
+  part("range").addEventListener("input", (event) => {
+    const frame = model.get("frame");
+    const span = frame?.memory && stretch(frame, data);
+    if (!span) return;
+    const chosen = Number(event.target.value) / 1000;
+    moment = chosen >= 1 ? null : span.from + chosen * (span.to - span.from);
+    drawMemory(frame);
+  });
   root.addEventListener("click", (event) => {
     const button = event.target.closest?.("[data-do]");
     if (button) act(button.dataset.do);

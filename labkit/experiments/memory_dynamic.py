@@ -1,0 +1,243 @@
+"""Machines were promised more memory than there is, and what they want moves. Who should have it?
+
+A host has 640 MiB for four machines that were promised 240 each: one and a half times as much as there is, as in the
+story of 16 GiB and 24. In every step programs end and others begin in each of them, and take what their guest has
+left for them. Then a governor looks at what each uses, a policy says what each should have, and balloons move.
+
+Settings
+--------
+high : the most that a machine's programs want
+host : the memory that the host has for all machines
+idle_share : which part of what programs hold they never touch; only `esxi` asks
+interval : how long each step is watched
+low : the least that a machine's programs want
+machines : how many
+policy : ``static``: fixed parts; ``dynamic``: what is used and some to spare; ``hyper-v``: Hyper-V's dynamic memory;
+    ``esxi``: ESX's shares and idle memory tax. All of them look once in a step
+promised : what each machine was promised
+seed : decides what programs want when; both hosts are asked for the same
+steps : how many
+touches : how many pages a program comes to in a second of undisturbed work, for `slowdown`
+
+Machines are `m1`, `m2` and so on.
+
+Quantities, each the mean over the steps, as it is while a step is watched
+--------------------------------------------------------------------------
+idle : what a machine has and its programs could take but do not, in MiB. What its kernel needs is not in it.
+short : what its programs want and have not, in MiB.
+slowdown : how many times longer its programs would take, did they work through all that they want, with what they have
+    not got swapped to a disk that turns: 1 + touches × missing part × the time of a page. It is not measured but
+    reckoned, on each host from its own `short`, with the costs of `labkit.host.paging`: no guest here has such a disk.
+
+Theory is exact for `static`, from what is wanted and what the guest's kernel keeps, as that was measured once for the
+image (`labkit.host.memory`); how the other policies move has no closed form. `esxi` does not run live, as libvirt does
+not tell which pages a guest has touched.
+
+Bound between live and simulated
+--------------------------------
+12 MiB for `idle` and `short` under `static`, 5% of a machine of 240 MiB: what a guest's kernel uses differs by so much
+from moment to moment; with smaller promises 5% of these, and at least 8 MiB. 24 MiB under `dynamic` and `hyper-v`: a
+policy answers to what it sees, so a difference of one step is in the next one's target too. Written before this
+experiment first ran live.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from random import Random
+
+from labkit.experiments.governing import SPARE, Governed, govern
+from labkit.experiments.needs import ask
+from labkit.experiments.phases import joined
+from labkit.experiments.settings import SettingError, choice, integer, number, size
+from labkit.experiments.wanting import wanted
+from labkit.host import Host, HostError, Machine, Observation, Row, Series
+from labkit.host.memory import GUEST
+from labkit.host.paging import PAGING, slowdown
+from labkit.host.policies import POLICIES
+
+__all__ = [
+    "BOUNDS",
+    "HEADLINE",
+    "LABELS",
+    "LESSON",
+    "NAME",
+    "NEEDS",
+    "QUANTITIES",
+    "QUESTION",
+    "Settings",
+    "bounds",
+    "machines",
+    "run",
+    "theory",
+]
+
+NAME = "memory-dynamic"
+QUESTION = "Machines were promised more memory than there is, and what they want moves. Who should have it?"
+LESSON = "03"
+NEEDS = ("balloon",)
+QUANTITIES = {"idle": "MiB", "short": "MiB", "slowdown": "1"}
+LABELS = {
+    "idle": ("Memory given and not used", "Look at how much lies idle in one machine while another is short."),
+    "short": ("Memory wanted and not had", "Look at which machines are short, and for how much of the time."),
+    "slowdown": ("How many times longer its programs would take, reckoned from what they lack", ""),
+}
+HEADLINE = "short"
+BOUNDS = {"idle": 24.0, "short": 24.0}
+_USUAL = 12.0
+
+
+def _kept(promised: float) -> float:
+    """What a guest's kernel keeps and uses of its memory, the files of a program that was once started too, in MiB."""
+    return GUEST.kept(promised) + GUEST.used + GUEST.files
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How much there is, how much was promised, what is wanted, and by whose rules it is shared out."""
+
+    policy: str = choice("static", tuple(POLICIES), about="by whose rules memory is shared out")
+    host: float = size(640.0, minimum=192.0, maximum=1048576.0, about="the memory that the host has for all machines")
+    promised: float = size(240.0, minimum=112.0, maximum=65536.0, about="what each machine was promised")
+    machines: int = integer(4, minimum=2, maximum=200, unit="", about="how many machines")
+    low: float = size(8.0, minimum=1.0, maximum=65536.0, about="the least that a machine's programs want")
+    high: float = size(120.0, minimum=1.0, maximum=65536.0, about="the most that a machine's programs want")
+    idle_share: float = number(0.25, minimum=0.0, maximum=1.0, unit="1", about="part of it that is never touched")
+    steps: int = integer(12, minimum=1, maximum=2880, unit="", about="how often what is wanted may change")
+    interval: float = number(1.0, minimum=0.2, maximum=600.0, unit="s", about="how long each step is watched")
+    touches: float = number(256.0, minimum=0.0, maximum=1e6, unit="1/s", about="pages that a program comes to")
+    seed: int = integer(1, minimum=0, maximum=1_000_000, unit="", about="decides what is wanted when")
+
+    @property
+    def minimum(self) -> float:
+        """The least that a machine is left, in MiB: with less its programs have nothing."""
+        return float(round(_kept(self.promised) + SPARE + 1))
+
+    @property
+    def names(self) -> list[str]:
+        """The machines' names."""
+        return [f"m{number}" for number in range(1, self.machines + 1)]
+
+    @property
+    def wanted(self) -> dict[str, list[int]]:
+        """What the programs of each machine want in every step, in MiB."""
+        return wanted(self.names, self.steps, self.low, self.high, self.seed)
+
+    def check(self) -> None:
+        """Make sure that the settings fit each other.
+
+        Raises
+        ------
+        SettingError
+            Where they do not.
+        """
+        if self.low > self.high:
+            raise SettingError(f"low must be at most high, {self.high:g} MiB, not {self.low:g}.")
+        if self.minimum > self.promised:
+            raise SettingError(f"promised must be at least {self.minimum:g} MiB, or a guest has nothing to spare.")
+        if self.minimum * self.machines > self.host:
+            least = self.minimum * self.machines
+            raise SettingError(f"host must be at least {least:g} MiB for {self.machines} machines, not {self.host:g}.")
+
+
+def bounds(settings: Settings) -> dict[str, float]:
+    """How far live may be from simulated, by quantity; empty where no bound was derived."""
+    if settings.policy == "esxi":
+        return {}
+    stated = _USUAL if settings.policy == "static" else 2 * _USUAL
+    usual = max(8.0, 0.05 * settings.promised) / _USUAL
+    return {"idle": stated * usual, "short": stated * usual}
+
+
+def machines(settings: Settings) -> int:
+    """How many machines there are."""
+    return settings.machines
+
+
+def theory(settings: Settings, weights: Mapping[str, float] | None = None) -> dict[tuple[str, str], float | None]:
+    """What each machine has idle and lacks where every one has a fixed part; nothing for the other policies.
+
+    Of the part that a machine has, its kernel keeps some and uses some, and some has to stay free; the rest is for its
+    programs. In each step they take what they want of it, and are short of what it lacks.
+
+    Parameters
+    ----------
+    settings : Settings
+        The experiment's.
+    weights : mapping of str to float, optional
+        Not used; there are no CPU shares here.
+
+    Returns
+    -------
+    dict of (machine, quantity) to float or None
+        In the units of `QUANTITIES`; None for what has no closed form.
+
+    References
+    ----------
+    What the kernel keeps: `labkit.host.memory.GUEST`. What a missing page costs: `labkit.host.paging`.
+    """
+    found: dict[tuple[str, str], float | None] = {}
+    part = min(settings.promised, settings.host / settings.machines)
+    room = int(part) - _kept(settings.promised) - SPARE
+    for name, amounts in settings.wanted.items():
+        took = [min(amount, max(0, int(room))) for amount in amounts]
+        pairs = list(zip(amounts, took, strict=True))
+        found[name, "idle"] = sum(max(0.0, room - has) for has in took) / len(took)
+        found[name, "short"] = sum(wish - has for wish, has in pairs) / len(took)
+        found[name, "slowdown"] = _mean_slowdown(settings, [float(wish - has) for wish, has in pairs], amounts)
+    return found if settings.policy == "static" else dict.fromkeys(found)
+
+
+def _mean_slowdown(settings: Settings, short: list[float], amounts: list[int]) -> float:
+    cost = PAGING.stores["disk"].value
+    parts = [lack / wish if wish else 0.0 for lack, wish in zip(short, amounts, strict=True)]
+    return sum(slowdown(settings.touches, part, cost) for part in parts) / len(parts)
+
+
+def run(host: Host, settings: Settings) -> Observation:
+    """Let a policy govern machines whose programs come and go, on either host."""
+    ask(host, *NEEDS)
+    if host.kind == "live" and settings.policy == "esxi":
+        raise HostError(
+            "libvirt does not tell which pages a guest has touched, and esxi's rules ask for it.",
+            "Run it on the simulated host, or take another policy.",
+        )
+    made: list[Machine] = []
+    governed: list[Governed] = []
+    try:
+        for name in settings.names:
+            made.append(host.create(name, memory=settings.promised))
+            draw = Random(f"pages/{settings.seed}/{name}")
+            governed.append(Governed(made[-1], settings.promised, settings.minimum, 1 - settings.idle_share, draw))
+        wishes = settings.wanted
+        parts = govern(host, governed, POLICIES[settings.policy], settings.host, wishes, settings.interval)
+        for one in governed:
+            one.end()
+    finally:
+        for machine in made:
+            machine.stop()
+    rows = [row for one in governed for row in _rows(settings, one, wishes[one.machine.name])]
+    seen = joined(parts, rows)
+    return _with_series(seen, settings, governed)
+
+
+def _rows(settings: Settings, one: Governed, wishes: list[int]) -> list[Row]:
+    name, count = one.machine.name, len(one.idle)
+    return [
+        {"machine": name, "quantity": "idle", "unit": "MiB", "value": sum(one.idle) / count},
+        {"machine": name, "quantity": "short", "unit": "MiB", "value": sum(one.short) / count},
+        {"machine": name, "quantity": "slowdown", "unit": "1", "value": _mean_slowdown(settings, one.short, wishes)},
+    ]
+
+
+def _with_series(seen: Observation, settings: Settings, governed: list[Governed]) -> Observation:
+    """The observation with what each machine had, used, and lacked in every step as series, for the bars."""
+    ends = tuple(settings.interval * step for step in range(1, settings.steps + 1))
+    lines = [
+        Series(one.machine.name, quantity, "MiB", ends, tuple(values))
+        for one in governed
+        for quantity, values in (("size", one.sizes), ("idle", one.idle), ("short", one.short))
+    ]
+    return dataclasses.replace(seen, series=(*seen.series, *lines))

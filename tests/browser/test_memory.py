@@ -1,0 +1,89 @@
+"""Where the memory is, in a real JupyterLab: bars, strips, the moment by keyboard, and the numbers in words."""
+
+from pathlib import Path
+
+import pytest
+
+from labkit.bench.browser import notebook_of, run_all
+
+pytestmark = pytest.mark.browser
+
+FAKES = Path(__file__).resolve().parents[1] / "views"
+CELL = f"""
+import sys
+sys.path.insert(0, {str(FAKES)!r})
+import remembering
+from fakes import FakeHost
+from labkit import views
+"""
+BALLOON = "views.Panel(remembering.balloon(), open_simulated=lambda _: FakeHost())"
+DYNAMIC = "views.Panel(remembering.dynamic(), open_simulated=lambda _: FakeHost())"
+
+
+@pytest.fixture
+def opened(notebook):
+    def opens(*cells, theme="JupyterLab Light", **how):
+        watched = notebook(notebook_of(CELL, *cells), **how)
+        page = watched.page
+        page.evaluate("(theme) => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", theme)
+        page.evaluate("() => window.jupyterapp.shell.collapseLeft()")
+        run_all(page)
+        page.wait_for_selector(".labkit-view[data-drawn]")
+        return watched
+
+    return opens
+
+
+def parts(page, machine="m1"):
+    blocks = page.locator(f'.lk-memory-bars g[data-machine="{machine}"] .lk-bar')
+    found = blocks.evaluate_all("(all) => all.map(({dataset}) => [dataset.part, +dataset.value])")
+    return {name: round(value) for name, value in found}
+
+
+def test_the_moment_is_moved_by_keyboard(opened):
+    page = opened(BALLOON).page
+    assert parts(page) == {"kernel": 38, "used": 28, "free": 62, "ballooned": 128}
+    moment = page.get_by_role("slider", name="moment")
+    assert moment.get_attribute("aria-valuetext") == "4.0 s"
+    moment.focus()
+    page.keyboard.press("Home")
+    assert moment.get_attribute("aria-valuetext") == "1.0 s"
+    assert parts(page) == {"kernel": 38, "used": 28, "free": 190}
+    assert "at 1.0 s" in page.locator(".lk-when").inner_text()
+    page.keyboard.press("End")
+    assert "the end" in page.locator(".lk-when").inner_text()
+    assert parts(page)["ballooned"] == 128
+    assert page.locator(".jp-Notebook .jp-Cell").count() == 2  # Lab took none of the keys for its own
+
+
+def test_the_numbers_are_also_a_table(opened):
+    page = opened(BALLOON).page
+    page.get_by_text("Where the memory is, in numbers").click()
+    row = page.locator(".lk-memory-table").get_by_role("row", name="m1, simulated")
+    assert row.inner_text().split()[-5:] == ["37.6", "28.2", "62.2", "128.0", "128.0"]
+
+
+def test_the_hosts_bar_holds_what_the_machines_take(opened):
+    page = opened(DYNAMIC, "views.Panel('cpu-shares')").page
+    page.wait_for_function("() => document.querySelectorAll('.labkit-view[data-drawn]').length === 2")
+    memory, cpu = page.locator(".labkit-view").all()
+    taken = memory.locator('.lk-memory-bars > .lk-bar[data-part="host"]').evaluate_all(
+        "(all) => all.map(({dataset}) => +dataset.value)"
+    )
+    assert taken == pytest.approx([131, 132, 133, 134])
+    assert memory.locator(".lk-strip").count() == 5  # one for each machine, and the host's
+    assert memory.locator(".lk-time").is_hidden() and cpu.locator(".lk-time").is_visible()
+    assert memory.locator(".lk-memory").is_visible() and cpu.locator(".lk-memory").is_hidden()
+    page.wait_for_timeout(500)  # Lab has questions to a new kernel, and complains where it is gone before the answers
+
+
+@pytest.mark.parametrize(
+    ("theme", "width"), [("JupyterLab Light", 1280), ("JupyterLab Dark", 1280), ("JupyterLab Light", 400)]
+)
+def test_it_is_accessible_in_both_themes_and_on_a_small_screen(opened, axe_source, theme, width):
+    watched = opened(DYNAMIC, BALLOON, theme=theme, width=width, height=2000)
+    watched.page.wait_for_timeout(500)
+    watched.keep(f"memory-{theme.split()[1].lower()}-{width}")
+    assert watched.axe(".jp-Notebook .jp-OutputArea", axe_source) == {}
+    view = watched.page.locator(".labkit-view").first
+    assert view.evaluate("(view) => view.scrollWidth <= view.clientWidth + 1"), "the view is wider than its place"

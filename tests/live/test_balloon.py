@@ -1,0 +1,128 @@
+"""The balloon in real guests: what moves, what stays, what is refused, and the numbers the model was given."""
+
+import json
+import time
+
+import pytest
+
+import labkit
+from labkit.experiments import memory_balloon
+from labkit.host import HostError, MemoryLoad
+from labkit.host.memory import GUEST
+from labkit.live import balloon
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture
+def ballooning(host):
+    for ability in ("balloon", "requests"):
+        if not (able := host.can(ability)):
+            pytest.skip(able.reason)
+    return host
+
+
+def arrived(machine, size):
+    """Wait until the balloon is there, and say how long that took."""
+    begun = time.monotonic()
+    while abs(machine.memory_seen()["size"] - size) > 0.1:
+        assert time.monotonic() < begun + 60, "the balloon did not arrive"
+        time.sleep(0.05)
+    return time.monotonic() - begun
+
+
+@pytest.mark.parametrize("memory", [128, 256])
+def test_the_model_was_given_what_this_image_has(ballooning, memory, monkeypatch, tmp_path):
+    """Measured anew, in a guest of its own, and then remembered."""
+    monkeypatch.setattr(balloon, "cache_root", lambda: tmp_path)
+    found = balloon.calibrate(ballooning, memory)
+    assert found["kept"] == pytest.approx(GUEST.kept(memory), abs=1.0)
+    assert found["used"] == pytest.approx(GUEST.used, abs=2.0)
+    assert found["resident"] == pytest.approx(GUEST.kept(memory) + GUEST.used + GUEST.touched, abs=8.0)
+    assert not ballooning.machines
+    monkeypatch.setattr("labkit.live.starting.start", None)
+    assert balloon.calibrate(ballooning, memory) == found
+
+
+def test_a_real_balloon_moves_memory_from_the_guest_to_the_host(ballooning):
+    settings = memory_balloon.Settings()
+    seen = memory_balloon.run(ballooning, settings)
+    with labkit.simulated() as host:
+        beside = memory_balloon.run(host, settings)
+    # Of 256 MiB this kernel's MemTotal is 218.4; the balloon takes 128 of them.
+    assert seen.value("m1", "guest_total") == pytest.approx(218.4 - 128, abs=1.0)
+    assert seen.value("m1", "host_resident") == pytest.approx(128, abs=12.8)
+    for quantity, bound in memory_balloon.bounds(settings).items():
+        assert seen.value("m1", quantity) == pytest.approx(beside.value("m1", quantity), abs=bound)
+    assert "measured apart" in seen.provenance.mechanisms["balloon"]
+    assert any("setmem" in line and "128MiB" in line for line in ballooning.journal())
+    assert not ballooning.machines
+
+
+def test_inflated_deflated_and_inflated_again(ballooning):
+    """What the guest used and cleared away the balloon gives to the host; what it gives back costs nothing at first."""
+    machine = ballooning.create("m1", memory=256)
+    first = machine.memory_seen()
+    job = machine.run(MemoryLoad(150, seed=3))
+    assert 0 <= job.progress <= 1
+    job.wait(120)
+    assert job.progress == 1.0
+    full = machine.memory_seen()
+    assert first["guest_free"] - full["guest_free"] == pytest.approx(150, abs=12)
+    assert full["host_resident"] - first["host_resident"] > 120
+    job.cancel()
+    cleared = machine.memory_seen()
+    assert cleared["guest_free"] == pytest.approx(first["guest_free"], abs=12)
+    assert cleared["host_resident"] == pytest.approx(full["host_resident"], abs=3)
+    machine.set(memory="156 MiB")
+    arrived(machine, 156)
+    small = machine.memory_seen()
+    assert small["host_resident"] == pytest.approx(cleared["host_resident"] - 100, abs=6)
+    assert small["guest_total"] == pytest.approx(cleared["guest_total"] - 100, abs=0.5)
+    machine.set(memory=256)
+    arrived(machine, 256)
+    large = machine.memory_seen()
+    assert large["guest_total"] == pytest.approx(first["guest_total"], abs=0.5)
+    assert large["host_resident"] == pytest.approx(small["host_resident"], abs=12)
+
+
+def test_what_is_refused_and_that_the_number_named_is_enough(ballooning):
+    machine = ballooning.create("m1", memory=128)
+    with pytest.raises(HostError, match=r"run out of memory.*Leave it \d+ MiB or more") as caught:
+        machine.set(memory=64)
+    least = int(caught.value.remedy.split()[2])
+    assert 70 <= least <= 84
+    assert machine.memory_seen()["size"] == 128
+    machine.set(memory=least)
+    arrived(machine, least)
+    assert machine.execute(["echo", "alive"]).output.strip() == "alive"
+    with pytest.raises(ValueError, match="at most the 128 MiB"):
+        machine.set(memory=129)
+    with pytest.raises(HostError, match="left to fill"):
+        machine.run(MemoryLoad(100))
+    with pytest.raises(HostError, match="MiB or more"):
+        memory_balloon.adjust([machine], memory_balloon.Settings(target=20, memory=128))
+
+
+def test_the_slider_moves_it_and_the_curves_show_it(ballooning):
+    (machine,) = memory_balloon.prepare(ballooning, memory_balloon.Settings(target=120, memory=128))
+    assert {row["quantity"] for row in ballooning.observe(1.0).rows} == {"cpu", "ready", *memory_balloon.QUANTITIES}
+    memory_balloon.adjust([machine], memory_balloon.Settings(target=96, memory=128))
+    arrived(machine, 96)
+    seen = ballooning.observe(1.0, 0.25)
+    lines = {line.quantity: line.values for line in seen.series}
+    assert lines["guest_total"][-1] == pytest.approx(96 - GUEST.kept(128), abs=1)
+    assert len(lines["host_resident"]) == len(lines["cpu"])
+
+
+def test_an_observation_of_others_is_not_disturbed_by_it(host):
+    host.create("free")
+    assert {row["quantity"] for row in host.observe(0.5).rows} == {"cpu", "ready"}
+
+
+def test_an_ordinary_user_has_a_balloon(as_nobody):
+    words = ["-m", "labkit.cli", "run", "memory-balloon", "--host", "live", "--json"]
+    document = json.loads(as_nobody([*words, "--set", "target=100", "--set", "memory=128"]))
+    found = {row["quantity"]: row["live"] for row in document["rows"]}
+    assert found["guest_total"] == pytest.approx(100 - GUEST.kept(128), abs=1)
+    assert found["host_resident"] == pytest.approx(100, abs=6.4)

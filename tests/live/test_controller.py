@@ -1,0 +1,53 @@
+"""The governor of memory on real guests: real statistics, real balloons, and never more than there is."""
+
+from random import Random
+
+import pytest
+
+import labkit
+from labkit.experiments import memory_dynamic
+from labkit.experiments.governing import SPARE, Governed, govern
+from labkit.experiments.settings import validate
+from labkit.host.policies import DYNAMIC
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture
+def ballooning(host):
+    if not (able := host.can("balloon")):
+        pytest.skip(able.reason)
+    return host
+
+
+def lines(seen, quantity):
+    return {line.machine: line.values for line in seen.series if line.quantity == quantity}
+
+
+@pytest.mark.parametrize("policy", ["static", "dynamic"])
+def test_live_is_within_its_bounds_of_simulated(ballooning, policy):
+    settings = validate(memory_dynamic.Settings(policy=policy, steps=5, seed=3))
+    with labkit.simulated() as model:
+        simulated = memory_dynamic.run(model, settings)
+    live = memory_dynamic.run(ballooning, settings)
+    assert not ballooning.machines and live.provenance.host == "live"
+    for quantity, bound in memory_dynamic.bounds(settings).items():
+        for name in settings.names:
+            assert live.value(name, quantity) == pytest.approx(simulated.value(name, quantity), abs=bound)
+    for step in zip(*lines(live, "size").values(), strict=True):
+        assert sum(step) <= settings.host and min(step) >= settings.minimum - 1
+    said = " ".join(ballooning.journal())
+    assert "setmem m1" in said
+
+
+def test_forty_mebibytes_go_from_the_idle_one_and_the_busy_one_keeps_its_own(ballooning):
+    """A busy one that wants 60 MiB has it within five looks: at each it may grow by a tenth of what it was promised."""
+    idle, busy = (ballooning.create(name, memory=200) for name in ("idle", "busy"))
+    governed = [Governed(one, 200.0, 100.0, 1.0, Random(1)) for one in (idle, busy)]
+    govern(ballooning, governed, DYNAMIC, 320.0, {"idle": [5] * 5, "busy": [60] * 5}, 0.5)
+    for sizes in zip(*(one.sizes for one in governed), strict=True):
+        assert sum(sizes) <= 320
+    after = idle.memory_seen(), busy.memory_seen()
+    assert after[0]["size"] <= 160 and governed[1].has == 60 and governed[1].short[-1] == 0
+    assert after[1]["guest_free"] >= SPARE - 1
+    assert idle.execute(["echo", "alive"]).output == busy.execute(["echo", "alive"]).output == "alive\n"

@@ -1,0 +1,56 @@
+"""A list of words has one box: what is typed there is read, checked, and put back."""
+
+import pytest
+
+from labkit.views import Panel
+
+
+@pytest.fixture
+def panel():
+    return Panel("disk-thin")
+
+
+def rows(panel):
+    return {row["quantity"]: row["simulated"] for row in panel.outcome.rows}
+
+
+def box(panel):
+    (found,) = panel.controls.by_setting["writes"]
+    return found
+
+
+def test_the_box_holds_the_whole_list(panel):
+    assert box(panel).value == "0+4096, 1048576+65536"
+    assert box(panel).description == "writes (B)"
+    assert "offset+length" in box(panel).tooltip
+
+
+def test_what_is_typed_becomes_the_setting(panel):
+    before = rows(panel)["file_bytes"]
+    box(panel).value = "0+4096,65536+4096, 131072+4096"
+    assert panel.settings.writes == ("0+4096", "65536+4096", "131072+4096")
+    assert rows(panel)["file_bytes"] == before + 65536  # 1 cluster of 64 KiB more: 3 in the place of 2
+    box(panel).value = "random:seed=1,count=100,length=4096"
+    assert panel.settings.writes == ("random:seed=1,count=100,length=4096",)
+
+
+def test_what_cannot_be_read_is_refused_in_words(panel):
+    serial = panel.view.frame["serial"]
+    box(panel).value = "everywhere"
+    assert "each of writes is an offset" in panel.alert.value
+    assert panel.view.frame["serial"] == serial
+    assert panel.settings.writes == ("0+4096", "1048576+65536")
+
+
+def test_reset_puts_the_words_back(panel):
+    box(panel).value = "0+65536"
+    panel.reset_button.click()
+    assert box(panel).value == "0+4096, 1048576+65536"
+    assert panel.settings == panel.experiment.Settings()
+
+
+def test_a_size_goes_in_powers_of_two(panel):
+    (size,) = panel.controls.by_setting["size"]
+    shown = dict(size.options)
+    assert size.value == 1024.0
+    assert shown["1 024"] == 1024.0 and shown["65 536"] == 65536.0 and shown["2 097 152"] == 2097152.0
