@@ -17,7 +17,7 @@ from labkit.host.memory import GUEST
 from labkit.host.policies import POLICIES, Seen, moves
 from labkit.model import SimulatedHost
 
-__all__ = ["memory_figures"]
+__all__ = ["memory_figures", "plain_day"]
 
 _MACHINES, _LOOKS, _DAY = 200, 48, 86_400.0
 
@@ -45,7 +45,7 @@ def memory_figures(rounds: int = 1) -> list[Figure]:
             seen = memory_dynamic.run(host, settings)
         ours.append(time.process_time() - started)
         started = time.process_time()
-        plain = _plain(settings)
+        plain = plain_day(settings)
         theirs.append(time.process_time() - started)
         for name, (idle, short) in plain.items():
             told = seen.value(name, "idle"), seen.value(name, "short")
@@ -56,8 +56,19 @@ def memory_figures(rounds: int = 1) -> list[Figure]:
     return [within(name, ours, "s", 60.0, peer=peer, other=sorted(theirs)[len(theirs) // 2])]
 
 
-def _plain(settings: memory_dynamic.Settings) -> dict[str, tuple[float, float]]:
-    """What each machine has idle and lacks, on average over the steps."""
+def plain_day(settings: memory_dynamic.Settings) -> dict[str, tuple[float, float]]:
+    """What each machine has idle and lacks, on average over the steps, in MiB.
+
+    Parameters
+    ----------
+    settings : memory_dynamic.Settings
+        The experiment's, with a policy that asks for no samples and for nothing that is committed and not had.
+
+    Returns
+    -------
+    dict of str to (float, float)
+        By machine: idle and short.
+    """
     policy, names, wanted = POLICIES[settings.policy], settings.names, settings.wanted
     kept = GUEST.kept(settings.promised) + GUEST.used + GUEST.files
     sizes, has = [settings.promised] * len(names), [0] * len(names)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.course.progress import Progress
 from labkit.course.showing import STYLE, Shown, card, escaped, html_widget, marked
+from labkit.views.words import significant
 
 if TYPE_CHECKING:
     from ipywidgets import Widget
@@ -31,9 +32,10 @@ SURENESS = {
 
 
 def amount(value: float, unit: str = "") -> str:
-    """A number as a person reads it, with its unit."""
-    number = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-    return f"{number} {unit}".strip()
+    """A number as a person reads it, with its unit: at most three significant digits, of whole thousands all."""
+    if abs(value) < 1000:
+        return f"{significant(value)} {unit}".strip()
+    return f"{value:{',' if abs(value) >= 10_000 else ''}.0f} {unit}".strip()
 
 
 def read_number(text: str) -> float:

@@ -6,7 +6,8 @@ after that does not count when it comes to how well you know what you know.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from labkit.course.predict import amount, said
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Reveal", "columns", "miss", "truth"]
 
+_SHOWN = 0.001  # the last digit that is shown of a number below 1
 _COLUMNS = ("theory", "simulated", "live")
 _SOURCES = {"theory": " from theory", "simulated": " from the simulation", "live": " from the live run"}
 
@@ -59,10 +61,26 @@ def miss(answer: Mapping[str, Any], values: Mapping[str, float]) -> float:
     return abs(float(answer["value"]) - truth(values))
 
 
+def _beside(values: Iterable[float], unit: str) -> list[str]:
+    """Numbers to be compared: where one has a fraction, all that are below 1000 have three digits, "0.250"."""
+    numbers = list(values)
+    if all(number == round(number) for number in numbers):
+        return [amount(number, unit) for number in numbers]
+    return [
+        amount(number, unit) if abs(number) >= 1000 else f"{Decimal(f'{number:#.3g}'):f} {unit}".strip()
+        for number in numbers
+    ]
+
+
+def _off(by: float, unit: str) -> str:
+    """How far off, as it is said: below what the numbers show, only that."""
+    return f"less than {amount(_SHOWN, unit)}" if 1e-9 < by < _SHOWN / 2 else amount(round(by, 9), unit)
+
+
 def _misses(answer: Mapping[str, Any], values: Mapping[str, float]) -> str:
     unit = str(answer.get("unit", ""))
     source = next((_SOURCES[name] for name in _COLUMNS if name in values), "")
-    off = f"You were off by {amount(miss(answer, values), unit)}{source}"
+    off = f"You were off by {_off(miss(answer, values), unit)}{source}"
     if _near(answer, values):
         return f"{off}: near enough."
     return f"{off}; {amount(answer.get('within', 0.0), unit)} was near enough."
@@ -147,7 +165,8 @@ class Reveal(Shown):
         lines = [f"{said(answer)}."]
         if self.values:
             unit = str(answer.get("unit", ""))
-            numbers = ", ".join(f"{name} {amount(number, unit)}" for name, number in self.values.items())
+            shown = zip(self.values, _beside(self.values.values(), unit), strict=True)
+            numbers = ", ".join(f"{name} {number}" for name, number in shown)
             lines += [f"It turned out: {numbers}.", _misses(answer, self.values)]
             lines += self._improvement(answer)
         return "\n".join(lines)
@@ -176,7 +195,7 @@ class Reveal(Shown):
         rows = "".join(
             f'<tr><th scope="row">{title}</th><td>{escaped(amount(a["value"], str(a.get("unit", ""))))}</td>'
             f"<td>{escaped(a.get('sure', ''))}%</td><td>{escaped(amount(truth(v), str(a.get('unit', ''))))}</td>"
-            f"<td>{escaped(amount(miss(a, v), str(a.get('unit', ''))))}</td></tr>"
+            f"<td>{escaped(_off(miss(a, v), str(a.get('unit', ''))))}</td></tr>"
             for title, (a, v) in (("First", earlier), ("Second", (answer, self.values)))
         )
         head = "".join(f'<th scope="col">{word}</th>' for word in ("", "You said", "Sure", "It was", "Off by"))

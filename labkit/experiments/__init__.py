@@ -1,13 +1,15 @@
 """The experiments: one question a file, written once for both hosts.
 
-An experiment is a module with these names: `NAME`, `QUESTION`, `LESSON`, `NEEDS` (abilities it asks of a
-host), `QUANTITIES` (name to unit), `BOUNDS` (how far live may be from simulated), `bounds(settings)` (those
-that hold for them), `Settings`, `theory(settings, weights)` and `run(host, settings)`. One whose machines can be
-watched without end also has `prepare(host, settings)`, `adjust(machines, settings)` and `ADJUSTS` (settings that can
-be changed meanwhile; its lists, where not given). Any may have `LABELS` (words for its quantities), `HEADLINE` (the
-quantity to be read aloud), `machines(settings)` (how many there will be), `needs(settings)` (where what it asks of a
-host depends on them) and `simulated_host(settings)` (how the simulated host is opened for it). One that has no bound
-says why in `UNBOUNDED`; one of whose machines a live host has not all names the others in `SIMULATED_ONLY`.
+An experiment is a module with these names: `NAME`, `QUESTION`, `LESSON`, `NEEDS` (abilities it asks of a host),
+`QUANTITIES` (name to unit), `BOUNDS` (how far live may be from simulated), `bounds(settings)` (those that hold for
+them, by quantity, or by machine and quantity where machines differ), `Settings`, `theory(settings, weights)` and
+`run(host, settings)`. One whose machines can be watched without end also has `prepare(host, settings)`,
+`adjust(machines, settings)` and `ADJUSTS` (settings that can be changed meanwhile; its lists, where not given). Any may
+have `LABELS` (words for its quantities), `HEADLINE` (the quantity to be read aloud), `machines(settings)` (how many
+there will be), `needs(settings)` (where what it asks of a host depends on them), `simulated_host(settings)` (how the
+simulated host is opened for it) and `intervals(settings)` (half the widths of 95% confidence intervals, by machine and
+quantity, where a row is a mean that chance decides). One that has no bound says why in `UNBOUNDED`; one of whose
+machines a live host has not all names the others in `SIMULATED_ONLY`.
 To add one: write the file, and add its name to `NAMES`.
 """
 

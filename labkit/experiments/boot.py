@@ -25,7 +25,8 @@ depends on the computer, and no formula gives it: theory has none.
 
 How the clocks are related, live: the kernel counts its seconds from its own start. Its uptime is asked for through the
 agent, and the host's clock is read before and after; their difference is when the kernel's clock began, to half of
-what that call takes. It is written into the provenance as `clocks`, with how much that may be off.
+what that call takes. The provenance tells it as `clocks`, with how much that may be off, and the times of day as
+`time stamps`.
 
 Simulated is the same chain played with the stages' durations as they were measured once, in a run apart from any
 comparison, on another computer, which the provenance names (`labkit.model.booting`). So what can be compared is which

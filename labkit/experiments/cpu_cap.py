@@ -20,8 +20,8 @@ Bound between live and simulated, at cpus=1
 0.03 CPU for `cpu`, for up to 16 machines watched for 6 s or more; written before this experiment first ran live. It
 is that of `cpu-shares`, for the same reasons, and what a cap adds fits into it: the look may begin and end anywhere
 in a period of 0.1 s, and at the most one quota more or less falls into it: 0.1 s of 6 s is 0.017 of the quota. None is
-derived for `ready` and `throttled`: which of the two a waiting machine is in depends on where the machines' periods
-begin, and on a live host they begin as they come.
+derived for `ready` and `throttled`: which of the two a waiting machine is in depends, where several caps hold, on where
+the machines' periods begin. On either host that is chance (`labkit.model.bandwidth`), and not the same one.
 """
 
 from __future__ import annotations
@@ -95,9 +95,10 @@ def theory(settings: Settings, weights: Mapping[str, float] | None = None) -> di
     - As many CPUs as machines, or more: nobody waits for anybody. ready = 0, throttled = 1 - cap.
     - One CPU, and the level is below the cap: within a period the quota is not used up, for in every stretch as long as
       a period the machine runs as long as its level says. throttled = 0, ready = 1 - cpu.
-    - One CPU, and this machine's cap is the only one that holds: at the beginning of its period all n machines
-      compete, and it runs 1/n of the time until its quota is used up, at n x cap of the period. Until then it is
-      ready whenever it does not run, after that throttled: throttled = 1 - n x cap, ready = (n - 1) x cap.
+    - One CPU, and this machine's cap is the only one that holds: the others are never throttled, so at the beginning
+      of its period, wherever that is, all n machines compete, and it runs 1/n of the time until its quota is used up,
+      at n x cap of the period. Until then it is ready whenever it does not run, after that throttled:
+      throttled = 1 - n x cap, ready = (n - 1) x cap.
     - Otherwise it is left out (None). Where several caps hold, it depends on whether the periods begin together:
       two machines with caps of 20% are ready for 0.2 and throttled for 0.6 of the time where they do; where the
       periods begin in turns, neither is ever ready. On several CPUs it also depends on who stands in which queue.

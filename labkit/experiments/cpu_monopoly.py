@@ -12,10 +12,11 @@ control : ``none``; ``shares``: the server gets `shares`, the greedy machine kee
 cpus : how many host CPUs both share
 seconds : how long they are watched, from the first moment on
 shares : the server's shares under control ``shares``
-cap : the greedy machine's cap under control ``cap``, in percent of one CPU
+cap : the greedy machine's cap under control ``cap``, in percent of one CPU; each of its vCPUs has an equal part of it
 arrival_rate : how many requests come to the server in a second, on average; they come at random (Poisson)
 service_time : the mean CPU time that a request takes; it is exponential
-seed : decides when requests come and what they take; both hosts serve the same ones
+seed : decides when requests come and what they take; both hosts serve the same ones. On the simulated host also when
+    in time the periods of a cap begin, which Linux leaves to chance
 
 Quantities
 ----------
@@ -30,7 +31,8 @@ the server in the guest may begin up to 0.1 s after the look does, which at a de
 and a piece of work that is under way at the end may have run on one host and wait on the other, 0.01 for four mean
 pieces. Where the requests ask for more than 0.9 CPU none is given: then the smallest difference decides what is
 left undone. None is derived for `response`: how long a request waits depends on the order of turns, which differs
-from one Linux to the next.
+from one Linux to the next, and with a cap on when the greedy vCPUs' periods begin: whether all four spin at once, or
+one after another, is chance (`labkit.model.bandwidth`), and no host repeats another's.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from labkit.experiments.arrivals import AHEAD, poisson
 from labkit.experiments.fairness import max_min, within_reach
@@ -48,6 +51,7 @@ from labkit.experiments.settings import SettingError, choice, integer, number
 from labkit.host import CpuLoad, Host, Job, Machine, Observation, Row
 
 __all__ = [
+    "ACTS",
     "BOUNDS",
     "LABELS",
     "LESSON",
@@ -60,6 +64,7 @@ __all__ = [
     "machines",
     "needs",
     "run",
+    "simulated_host",
     "theory",
 ]
 
@@ -68,7 +73,8 @@ QUESTION = "Can one greedy machine ruin it for the others, and what helps?"
 LESSON = "02"
 NEEDS = ("pin", "requests")
 QUANTITIES = {"cpu": "CPU", "response": "ms"}
-LABELS = {"response": ("Response time of a request", "The longer the bar, the longer people wait for an answer.")}
+LABELS = {"response": ("Mean response time of a request", "The longer the bar, the longer people wait for an answer.")}
+ACTS = {"shares": ("control", "shares"), "cap": ("control", "cap")}  # each only under its own control
 BOUNDS = {"cpu": 0.05}
 _SHARES = 1024  # what a machine has where nobody says otherwise
 _FEWEST = 20  # requests expected; of fewer a mean says little, and there might be none
@@ -84,11 +90,13 @@ class Settings:
     seconds: float = number(6.0, minimum=0.5, maximum=60.0, unit="s", about="how long they are watched")
     shares: int = integer(8192, minimum=2, maximum=262144, unit="shares", about="web's, under control=shares")
     cap: int = integer(
-        100, minimum=10, maximum=1600, unit="%", about="greedy's, in percent of one CPU, under control=cap"
+        50, minimum=10, maximum=1600, unit="%", about="greedy's, in percent of one CPU, under control=cap"
     )
     arrival_rate: float = number(40.0, minimum=1.0, maximum=1000.0, unit="1/s", about="requests that come to web")
     service_time: float = number(15.0, minimum=0.5, maximum=1000.0, unit="ms", about="mean CPU time of a request")
-    seed: int = integer(1, minimum=0, maximum=1_000_000, unit="", about="decides which requests come")
+    seed: int = integer(
+        1, minimum=0, maximum=1_000_000, unit="", about="decides which requests come, and a cap's periods"
+    )
 
     def check(self) -> None:
         """Refuse too few requests for a mean, and a cap that leaves a vCPU less than a hundredth of a CPU.
@@ -121,6 +129,11 @@ def needs(settings: Settings) -> tuple[str, ...]:
 def machines(_settings: Settings) -> int:
     """How many machines there are."""
     return 2
+
+
+def simulated_host(settings: Settings) -> dict[str, Any]:
+    """How the simulated host is opened: another seed, another draw of when the periods of a cap begin."""
+    return {"cpus": settings.cpus, "seed": settings.seed}
 
 
 def _demand(settings: Settings) -> float:

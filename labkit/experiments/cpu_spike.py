@@ -50,6 +50,7 @@ from labkit.experiments.settings import choice, integer, number
 from labkit.host import Host, Job, Machine, Observation, Row
 
 __all__ = [
+    "ACTS",
     "BOUNDS",
     "HEADLINE",
     "LABELS",
@@ -73,9 +74,10 @@ NEEDS = ("pin", "requests")
 PHASES = ("before", "during", "after")
 QUANTITIES = {f"cpu_{phase}": "CPU" for phase in PHASES} | {f"response_{phase}": "ms" for phase in PHASES}
 LABELS = {f"cpu_{phase}": (f"CPU time used {phase} the spike", "") for phase in PHASES} | {
-    f"response_{phase}": (f"Response time of requests that came {phase} the spike", "") for phase in PHASES
+    f"response_{phase}": (f"Mean response time of requests that came {phase} the spike", "") for phase in PHASES
 }
 HEADLINE = "response_during"
+ACTS = {"shares": ("control", "shares")}  # only under that control
 BOUNDS = {"cpu_before": 0.1, "cpu_during": 0.1}
 _NAMES = ("spike", "m1", "m2")
 _CALM, _STEADY, _SHARES = 10.0, 20.0, 1024  # requests in a second of spike when calm, and of the others; shares

@@ -24,7 +24,7 @@ SPARE = GUEST.reserve + 8.0
 
 _CLOSE = 1.0  # MiB; so near to its target a balloon has arrived
 _PAUSE = 0.25  # seconds between two looks at a balloon on its way
-_PATIENCE = 40  # such looks; a guest that will not give what it should keeps it until the next step
+_PATIENCE = 20  # such looks at which no balloon moved; a guest that will not give what it should keeps it for now
 
 
 @dataclass
@@ -51,6 +51,7 @@ class Governed:
     job: Job | None = None
     wants: int = 0
     has: int = 0
+    goal: float = math.inf
     now: Mapping[str, float] = field(default_factory=dict)
     idle: list[float] = field(default_factory=list)
     short: list[float] = field(default_factory=list)
@@ -76,7 +77,8 @@ class Governed:
         if wants == self.wants and self.has == wants:
             return False
         self.look()
-        could = min(wants, max(0, math.floor(self.now["guest_free"] + self.has - SPARE)))
+        still_to_go = max(0.0, self.now["size"] - self.goal)  # where its balloon has not arrived
+        could = min(wants, max(0, math.floor(self.now["guest_free"] - still_to_go + self.has - SPARE)))
         if wants == self.wants and could <= self.has:
             return False
         self.wants = wants
@@ -178,11 +180,14 @@ def _send(host: Host, goals: list[tuple[Governed, float]]) -> None:
     whole = [(one, float(math.floor(goal + 1e-6))) for one, goal in goals]
     under_way = [(one, goal) for one, goal in whole if abs(one.now["size"] - goal) >= _CLOSE]
     for one, goal in under_way:
+        one.goal = goal
         one.machine.set(memory=goal)
-    for _ in range(_PATIENCE):
-        if not under_way:
-            return
+    looks = 0
+    while under_way and looks < _PATIENCE:
         host.observe(seconds=_PAUSE, every=_PAUSE)
+        before = [one.now["size"] for one, _goal in under_way]
         for one, _goal in under_way:
             one.look()
+        moved = any(abs(one.now["size"] - was) >= _CLOSE for (one, _goal), was in zip(under_way, before, strict=True))
+        looks = 0 if moved else looks + 1
         under_way = [(one, goal) for one, goal in under_way if abs(one.now["size"] - goal) >= _CLOSE]

@@ -25,6 +25,9 @@ Bound between live and simulated
 5% of `memory`, for each of the three; written before this experiment first ran live (a trial of the balloon by itself
 had been 4 MiB off in a machine of 256 MiB). It allows for an image whose programs use some MiB more or less, for what
 the program that fills leaves untouched, and for memory that the host deals out in huge pages of 2 MiB.
+
+In the first live run `guest_free` was 5.6 MiB lower than simulated, within the bound: the files of the program that
+fills stay in the guest's memory. They were then measured in a guest apart, and theory and simulation have them since.
 """
 
 from __future__ import annotations
@@ -62,7 +65,7 @@ __all__ = [
 NAME = "memory-balloon"
 QUESTION = "How does a host get memory back from a guest?"
 LESSON = "03"
-NEEDS = ("balloon",)
+NEEDS = ("balloon", "filling")
 QUANTITIES = dict(MEMORY)
 HEADLINE = "host_resident"
 LABELS = {
@@ -74,7 +77,7 @@ ADJUSTS = ("target",)
 
 PART = 0.05  # of the machine's memory; the bound
 LEFT = 14.0  # MiB that the filling program leaves free; it needs some itself, and so does the guest's agent
-PATIENCE = 60.0  # seconds for the balloon, or the filling, to be done
+PATIENCE = 120.0  # seconds for the balloon, or the filling, to be done
 CLOSE = 0.5  # MiB; from here on the balloon counts as being there
 LOOK = 0.25  # seconds
 BOUNDS = {quantity: PART * 256.0 for quantity in QUANTITIES}

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 from labkit.host import Host, Observation
 
-__all__ = ["Outcome", "compare"]
+__all__ = ["Outcome", "bound_of", "compare"]
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,20 @@ class Outcome:
             "rows": self.rows,
             "seconds": self.seconds,
         }
+
+
+def bound_of(bounds: Mapping[Any, float], row: Mapping[str, Any]) -> float | None:
+    """How far live may be from simulated in a row; None where no bound was derived.
+
+    Parameters
+    ----------
+    bounds : mapping
+        What an experiment's ``bounds(settings)`` says: a limit for a quantity, or for a pair of machine and quantity
+        where it is not the same for all machines.
+    row : mapping
+        One of `Outcome.rows`, of which its machine and its quantity count.
+    """
+    return bounds.get((row["machine"], row["quantity"]), bounds.get(row["quantity"]))
 
 
 def _value(observation: Observation | None, machine: str, quantity: str) -> float | None:

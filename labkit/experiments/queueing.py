@@ -15,7 +15,8 @@ __all__ = ["erlang_c", "half_width", "mean_response"]
 
 _NORMAL = 1.959964  # 97.5% of a standard normal distribution lie below
 _STEPS = 100_000  # requests that the replications of one interval serve in all, at least
-_LONGEST = 5000  # requests of one replication at most
+_LONGEST = 20_000  # requests of one replication at most
+_SETTLED = 50  # times 1 / (1 - rho)^2 requests: then an M/M/1 queue that began empty has forgotten it
 _FEWEST = 80  # replications at least: then the half-width itself is known to 8% (1 / sqrt(2 x 80))
 
 
@@ -72,9 +73,11 @@ def mean_response(servers: int, rate: float, service: float) -> float | None:
 def half_width(servers: int, rate: float, service: float, requests: int) -> float | None:
     """Half the width of the 95% confidence interval of the mean response of so many requests, in seconds.
 
-    The mean of n requests that follow each other scatters more than that of n independent ones: who comes after a long
-    wait waits long himself. The half-width is 1.96 sigma / sqrt(n), where sigma^2 is the asymptotic variance of
-    the sequence of responses.
+    The first of them come to free clerks, as in a run of `cpu-sizing`. The mean of n requests that follow each other
+    scatters more than that of n independent ones: who comes after a long wait waits long himself. The half-width is
+    1.96 times the standard deviation of that mean. Where n is small for a load near 1, the means of such runs lie below
+    the long run's mean and unevenly about their own, so the interval says how far two runs are apart by chance, and not
+    where the long run's mean is.
 
     Parameters
     ----------
@@ -90,21 +93,23 @@ def half_width(servers: int, rate: float, service: float, requests: int) -> floa
 
     Notes
     -----
-    For one clerk there is a closed form, sigma = service x (1 + rho) / (1 - rho)^2. The responses of M/M/1 are a Markov
-    chain, T' = max(T - A, 0) + S with exponential A and S; h(t) = t + rate t^2 / (2 (1 - rho)) solves its Poisson
-    equation h(t) - E[h(T')] = t - tau, with tau = E[T]; and sigma^2 = 2 E[(T - tau) h(T)] - Var[T], where T is
+    For one clerk and n of 50 / (1 - rho)^2 or more it is sigma / sqrt(n), where sigma^2 is the asymptotic variance of
+    the sequence of responses, and has a closed form, sigma = service x (1 + rho) / (1 - rho)^2. The responses of M/M/1
+    are a Markov chain, T' = max(T - A, 0) + S with exponential A and S; h(t) = t + rate t^2 / (2 (1 - rho)) solves its
+    Poisson equation h(t) - E[h(T')] = t - tau, with tau = E[T]; and sigma^2 = 2 E[(T - tau) h(T)] - Var[T], where T is
     exponential. For waiting times, without the service, D. J. Daley gave it in "The serial correlation coefficients of
     waiting times in a stationary single server queue", Journal of the Australian Mathematical Society 8 (1968); W.
     Whitt, "Planning queueing simulations", Management Science 35 (1989), says how long to watch a queue for what width.
 
-    For several clerks it is taken from independent replications of the recursion of J. Kiefer and J. Wolfowitz, "On the
-    theory of queues with many servers", Transactions of the American Mathematical Society 78 (1955), always with the
-    same seed. Replications are of 5000 requests at the most; for more, the width shrinks with the root of their number.
+    Otherwise it is taken from independent replications of the recursion of J. Kiefer and J. Wolfowitz, "On the theory
+    of queues with many servers", Transactions of the American Mathematical Society 78 (1955), always with the same
+    seed: 80 or more, which know a standard deviation to 8%. Replications are of 20,000 requests at the most; for more,
+    the width shrinks with the root of their number, which at a load above 0.95 is a little too fast.
     """
     load = rate * service / servers
     if load >= 1:
         return None
-    if servers == 1:
+    if servers == 1 and requests >= _SETTLED / (1 - load) ** 2:
         return _NORMAL * service * (1 + load) / (1 - load) ** 2 / math.sqrt(requests)
     length = min(requests, _LONGEST)
     times = max(_FEWEST, _STEPS // length)

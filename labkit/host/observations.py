@@ -9,6 +9,7 @@ from typing import Literal, TypedDict
 __all__ = ["Event", "HostKind", "Observation", "Provenance", "Row", "Series"]
 
 HostKind = Literal["simulated", "live"]
+_OF_THE_TIME = dict.fromkeys(("ready", "throttled"), "of the time")  # other pure numbers stand without a unit
 
 
 class Row(TypedDict, total=False):
@@ -144,7 +145,9 @@ class Observation:
 
     def __repr__(self) -> str:
         lines = [f"{self.provenance.name}, watched for {self.seconds:g} s"]
-        lines += [f"  {row['machine']:<10} {row['quantity']:<8} {row['value']:.3f} {row['unit']}" for row in self.rows]
+        for row in self.rows:
+            unit = _OF_THE_TIME.get(row["quantity"], "") if row["unit"] == "1" else row["unit"]
+            lines.append(f"  {row['machine']:<10} {row['quantity']:<8} {row['value']:.3f} {unit}".rstrip())
         if self.disturbed > 0.03:
             lines.append(f"  disturbed: others used up to {self.disturbed:.0%} of these CPUs")
         return "\n".join(lines)

@@ -173,8 +173,8 @@ class Host(Protocol):
         """Whether the host can do something, such as ``"shares"``, and how, or why not.
 
         Those of CPUs are ``"shares"``, ``"pin"``, ``"cap"``, ``"reservation"``, ``"hot-add"`` and ``"requests"``.
-        Those of memory are ``"balloon"`` and ``"sharing"``: a host that can do the latter has a call
-        ``share_pages(rate)``, which takes a number of pages per second to look at and gives a
+        Those of memory are ``"balloon"``, ``"filling"`` (it takes a `MemoryLoad`) and ``"sharing"``: a host that can do
+        the last has a call ``share_pages(rate)``, which takes a number of pages per second to look at and gives a
         `labkit.host.memory.PageSharing`. What more some hosts can do: ``"programs"`` and ``"boots"``
         (`labkit.host.timing`), ``"harm"`` and ``"inside"`` (`labkit.host.harm`).
         """

@@ -31,12 +31,13 @@ def ability_of(host: LiveHost, ability: str) -> Ability:
     known = {
         "shares": host.shares.ability,
         "pin": Ability(True, "libvirt's vcpupin"),
-        "cap": caps.ability(host.driver),
+        "cap": caps.ability(host),
         "reservation": _RESERVATION,
         "hot-add": Ability(True, "libvirt's setvcpus, and the guest switches the new vCPU on"),
         "requests": Ability(True, _requests(host)) if host.image.serves else _OLD_IMAGE,
         "disks": host.shelf.ability,
         "balloon": balloon.ability(host.driver, host.kept),
+        "filling": Ability(True, "a program in the guest") if host.image.serves else _OLD_IMAGE,
         "sharing": ksm.ability(host),
         "boots": _here(host, "the console's time stamps, and the agent's first answer"),
         "harm": Ability(True, "the guest's own kernel, told so by the agent"),
@@ -64,7 +65,7 @@ def _requests(host: LiveHost) -> str:
 
 def mechanisms_of(host: LiveHost) -> dict[str, str]:
     """The mechanism of each ability that changes what machines get."""
-    names = ("shares", "pin", "cap", "hot-add", "requests", "balloon", "sharing", "inside", "harm")
+    names = ("shares", "pin", "cap", "hot-add", "requests", "balloon", "filling", "sharing", "inside", "harm")
     found = {name: ability_of(host, name) for name in names}
     return {name: able.mechanism for name, able in found.items() if able} | {
         "shares": found["shares"].mechanism or found["shares"].reason

@@ -61,11 +61,18 @@ def boot(host: LiveHost, name: str, start: str) -> tuple[LiveMachine, Observatio
     mechanisms = {
         "boots": "libvirt's call, the guest's own words on its console, and the agent's first answer",
         "clocks": _in_words(began - asked, uncertain),
+        "time stamps": f"the host's clock: asked for at {_of_day(asked)}, answered at {_of_day(answered)} UTC",
     }
     provenance = Provenance("live", found.name, found.accelerator, mechanisms, {}, found.versions)
     others = sum(last.busy.values()) - sum(first.busy.values()) - ours
     disturbed = round(max(0.0, others / ((last.time - first.time) * len(first.busy))), 4)
     return machine, Observation(answered - asked, tuple(rows), (), tuple(events), provenance, disturbed)
+
+
+def _of_day(moment: float) -> str:
+    """The time of day, in UTC, of a moment of the monotonic clock."""
+    seconds = time.time() - time.monotonic() + moment
+    return f"{time.strftime('%H:%M:%S', time.gmtime(seconds))}.{int(seconds % 1 * 1000):03d}"
 
 
 def _in_words(after: float, uncertain: float) -> str:

@@ -21,14 +21,13 @@ PLACE = 8  # MiB; a machine's console, sockets and what libvirt writes for it; a
 DISK = 64  # MiB; a saved guest may be written beside its memory, with the domain's description and its devices
 
 
-def _groups() -> Iterator[tuple[Path, str, str, str]]:
-    """The control groups for memory that this process is in, innermost first, with the names of their three files.
+def _groups(own: Path, top: Path) -> Iterator[tuple[Path, str, str, str]]:
+    """The control groups for memory that a process is in, innermost first, with what tells of their limit and use.
 
     What a container or a person's session may use is a limit of one of them (cgroups(7); Documentation/admin-guide/
     cgroup-v2.rst: memory.max; cgroup-v1/memory.rst: memory.limit_in_bytes). In a container its own is the topmost.
     """
-    top = Path("/sys/fs/cgroup")
-    for line in Path("/proc/self/cgroup").read_text().splitlines():
+    for line in own.read_text().splitlines():
         _number, controllers, path = line.split(":", 2)
         if "memory" in controllers.split(","):
             base, files = top / "memory", ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
@@ -43,15 +42,15 @@ def _groups() -> Iterator[tuple[Path, str, str, str]]:
                 break
 
 
-def _left_by_groups() -> float:
-    """What control groups leave this process, in MiB; infinity where none limits it.
+def _left_by_groups(own: Path = Path("/proc/self/cgroup"), top: Path = Path("/sys/fs/cgroup")) -> float:
+    """What control groups leave a process, in MiB; infinity where none limits it.
 
     Pages of files that have not been used lately are given up at once, so they count as free, as in
     ``psutil.virtual_memory().available``.
     """
     left = math.inf
-    with contextlib.suppress(OSError):
-        for group, limit, usage, inactive in _groups():
+    with contextlib.suppress(OSError, ValueError):
+        for group, limit, usage, inactive in _groups(own, top):
             with contextlib.suppress(OSError, ValueError, StopIteration):
                 most = int((group / limit).read_text())  # "max" is no number: no limit
                 stat = (group / "memory.stat").read_text().splitlines()

@@ -1,8 +1,9 @@
 """The most CPU time that a machine may use: a tap on its pipe, and a meter of what it holds back.
 
 The kernel gives each vCPU's control group a quota of CPU time in every period, and lets nobody in it run once that is
-used up (*CPU bandwidth control*, Documentation/scheduler/sched-bwc.rst). libvirt sets the quota; how long it held the
-group back the kernel counts in the group's ``cpu.stat``.
+used up (*CPU bandwidth control*, Documentation/scheduler/sched-bwc.rst). As root libvirt sets the quota; for an
+ordinary user labkit does so itself, in a group that was delegated to that user. The kernel counts in the group's
+``cpu.stat`` how long it held the group back.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from labkit.host import Ability, HostError
+from labkit.live.delegated import DelegatedGroups
 from labkit.live.errors import translated
 from labkit.live.shares import control_groups_writable
 
 if TYPE_CHECKING:
-    from labkit.live.driver import Driver
     from labkit.live.livehost import LiveHost
     from labkit.live.machine import LiveMachine
 
@@ -29,17 +30,24 @@ PERIOD = 100_000
 
 LEAST = 0.01  # CPU
 
-_LEAST_QUOTA = 1000  # microseconds; libvirt and the kernel take no less
+_LEAST_QUOTA = 1000  # microseconds; neither libvirt nor the kernel takes less
+
+# systemd-run(1) and systemd.resource-control(5), Delegate=. user@.service itself has been given cpu since version 252.
+_IN_A_SCOPE = "systemd-run --user --scope -p Delegate=yes ./course open"
 
 
-def ability(driver: Driver) -> Ability:
-    """Whether machines can have caps through this libvirt, and how, or why not."""
+def ability(host: LiveHost) -> Ability:
+    """Whether machines can have caps on this host, and how, or why not."""
+    driver = host.driver
+    if isinstance(host.shares, DelegatedGroups):
+        return host.shares.caps
     if not driver.privileged:
         return Ability(
             False,
-            reason="An ordinary user may not set the quota of a control group, and labkit does not use groups that "
-            "were delegated to a user: that way could not be tried.",
-            remedy="Run as root, or cap a machine on the simulated host.",
+            reason="An ordinary user may set quotas only in a CPU control group that was made over to them "
+            "(delegated), and this process is in none that works.",
+            remedy=f"Where systemd runs your session, begin with '{_IN_A_SCOPE}'; or run as root, or cap a machine on "
+            "the simulated host.",
         )
     if driver.root is None and urlsplit(driver.uri).hostname:
         return Ability(
@@ -76,14 +84,14 @@ def quota(cap: float, vcpus: int) -> int:
     Raises
     ------
     HostError
-        Where that is less than libvirt takes.
+        Where that is less than the kernel takes.
     """
     if math.isinf(cap):
         return -1
     wanted = round(cap / vcpus * PERIOD)
     if wanted < _LEAST_QUOTA:
         least = vcpus * _LEAST_QUOTA / PERIOD
-        raise HostError(f"libvirt caps no vCPU below {_LEAST_QUOTA / PERIOD:.0%} of a CPU.", f"Give {least:g} or more.")
+        raise HostError(f"Linux caps no vCPU below {_LEAST_QUOTA / PERIOD:.0%} of a CPU.", f"Give {least:g} or more.")
     return wanted
 
 
@@ -103,6 +111,11 @@ def apply(host: LiveHost, machine: LiveMachine, cap: float, vcpus: int) -> None:
     """
     part = quota(cap, vcpus)
     if part < 0 and math.isinf(machine.cap):
+        return
+    if isinstance(host.shares, DelegatedGroups):
+        for command in host.shares.limit(machine, PERIOD, part):
+            host.comment(f"{machine.name}: {command}")
+        machine.cap, machine.ever_capped = cap, True
         return
     with translated(f"cap {machine.name}"):
         settings = {"vcpu_period": PERIOD, "vcpu_quota": part}

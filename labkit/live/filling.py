@@ -50,7 +50,7 @@ class MemoryJob(LiveJob):
     """A program that fills memory; when it has, the memory stays full until the job is cancelled."""
 
     def __init__(self, machine: LiveMachine, load: MemoryLoad) -> None:
-        if not (able := machine.host.can("requests")):  # the same tools: an image without Python has neither
+        if not (able := machine.host.can("filling")):
             raise HostError(able.reason, able.remedy)
         super().__init__(machine, load)
         self._fill = load

@@ -236,6 +236,17 @@ class ForeignMachine:
         if shares is not None:
             self._set_shares(shares)
 
+    def memory_seen(self) -> NoReturn:
+        """Refuse: labkit looks into no guest of somebody else's; `memory` says what its driver knows.
+
+        Raises
+        ------
+        HostError
+            Always.
+        """
+        able = self.host.can("balloon")
+        raise HostError(able.reason, able.remedy)
+
     def _set_memory(self, kibibytes: int) -> None:
         self._change("set the memory of", "setmem", self.name, kibibytes, call=lambda: self.domain.setMemory(kibibytes))
         self._kept("memory", kibibytes, lambda: self._info()[2], " KiB")

@@ -20,7 +20,7 @@ import sys
 import time
 from pathlib import Path
 
-__all__ = ["KERNEL_SETTINGS", "end_everything", "put_settings_back", "start_time"]
+__all__ = ["DELEGATED", "KERNEL_SETTINGS", "control_groups_left", "end_everything", "put_settings_back", "start_time"]
 
 QUIET = 1.0  # seconds without a process of the host's before the guardian believes that none will come
 
@@ -67,6 +67,25 @@ def control_groups_of(names: str) -> list[Path]:
     return found
 
 
+DELEGATED = "delegated-group"
+"""The file in a host's directory that names the control group in which an ordinary user's host makes its own."""
+
+
+def control_groups_left(root: str) -> list[Path]:
+    """All control groups of the host whose directory is `root`, innermost first: libvirt's, and those it made itself.
+
+    The latter lie in a group that was delegated to the user, and have the mark in front (`labkit.live.delegated`).
+    """
+    mark = f"lk-{Path(root).name}-"
+    found = control_groups_of(mark)
+    with contextlib.suppress(OSError, ValueError):
+        delegated = Path((Path(root) / DELEGATED).read_text())
+        if delegated.is_relative_to("/sys/fs/cgroup") and ".." not in delegated.parts:
+            for group in sorted(delegated.glob(f"{mark}*")):
+                found += [Path(path) for path, _, _ in os.walk(group, topdown=False)]
+    return found
+
+
 KERNEL_SETTINGS = "kernel-settings.json"
 """The file in a host's directory that tells which settings of the kernel were changed, and what to write into them."""
 
@@ -87,16 +106,22 @@ def put_settings_back(root: str) -> list[str]:
     Raises
     ------
     OSError
-        Where that cannot be; the file that says what they were then stays.
+        Where one of them cannot be; the others are put back, and the file that says what they were stays.
     """
     record = Path(root) / KERNEL_SETTINGS
     try:
         settings = json.loads(record.read_text())
     except (OSError, ValueError):
         return []
+    refused: OSError | None = None
     for name, value in settings:
-        if Path(name).parent == Path("/sys/kernel/mm/ksm"):
-            Path(name).write_text(value)
+        try:
+            if Path(name).parent == Path("/sys/kernel/mm/ksm"):
+                Path(name).write_text(value)
+        except OSError as error:
+            refused = error
+    if refused:
+        raise refused
     record.unlink()
     return ["settings of the kernel's page merging, put back"]
 
@@ -127,7 +152,7 @@ def end_everything(root: str, *, quiet: float = QUIET) -> list[str]:
         time.sleep(0.05)
     with contextlib.suppress(OSError):
         done += put_settings_back(root)
-    for group in control_groups_of(f"lk-{Path(root).name}-"):
+    for group in control_groups_left(root):
         with contextlib.suppress(OSError):
             group.rmdir()
             done.append(f"control group {group}")

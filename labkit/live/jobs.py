@@ -98,7 +98,7 @@ class LiveJob(ABC):
 
     def _check_served(self) -> None:
         if isinstance(self.load, RequestLoad) and self._result is None:
-            raise HostError(f"{self._machine.name} ended before its requests were served.", "Create it again.")
+            raise self._machine.ended("before its requests were served")
 
     def make_ready(self) -> None:  # noqa: B027 - only what waits for a go has something to do here
         """Return when it could go."""

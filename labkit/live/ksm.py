@@ -8,7 +8,6 @@ directory before the first of them is changed; whoever clears the directory away
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 from collections.abc import Callable
@@ -160,8 +159,13 @@ class KernelSharing:
         """Part what was merged, and put all settings back. Stopping twice is no error."""
         if self._on:
             self._on = False
-            with contextlib.suppress(OSError):
+            try:
                 guardian.put_settings_back(self._root)
+            except OSError as error:
+                raise HostError(
+                    f"Not all settings of the kernel's page merging could be put back: {error.strerror}.",
+                    f"Look at {_PLACE}; 'echo 0 >{_PLACE / 'run'}' switches it off.",
+                ) from error
             self._note(f"echo 2 >{_PLACE / 'run'}, and all settings as they were")
 
     def __enter__(self) -> KernelSharing:

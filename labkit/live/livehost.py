@@ -22,6 +22,7 @@ from labkit.live import (
     capacity,
     caps,
     changing,
+    delegated,
     native,
     observing,
     ownership,
@@ -86,9 +87,10 @@ class LiveHost:
         self._opened_by = os.getpid()
         self._journal = Journal()
         self.shelf = Shelf(self.root, self._id, self._journal, self.provenance, progress)
-        self.shares = share_mechanisms.mechanism(driver.privileged)
+        self.shares = delegated.found(driver) or share_mechanisms.mechanism(driver.privileged)
         self._weights: dict[str, float] = {}
         self.known_speed = 0.0
+        self._sharing: KernelSharing | None = None
         self.kept: dict[int, dict[str, float]] = {}  # what guests have from the start, by their MiB
         self.accelerator = accelerator.choose(
             lambda: starting.probe(self),
@@ -257,6 +259,8 @@ class LiveHost:
         """Carry out `LiveMachine.stop`."""
         if self.end_domain(machine.domain_name):
             self._journal.virsh("destroy", machine.name)
+        if isinstance(self.shares, delegated.DelegatedGroups):
+            self.shares.release(machine)
         with self._lock:
             if self._machines.get(machine.name) is machine:
                 del self._machines[machine.name]
@@ -300,7 +304,8 @@ class LiveHost:
 
     def share_pages(self, rate: float | None = None) -> KernelSharing:
         """Let the kernel look for equal pages, `rate` in a second, until it is stopped; see `labkit.live.ksm`."""
-        return KernelSharing(self, self._machines.__getitem__, rate)
+        self._sharing = KernelSharing(self, self._machines.__getitem__, rate)
+        return self._sharing
 
     def can(self, ability: str) -> Ability:
         """Whether this host can do something, such as ``"shares"``, and how, or why not."""
@@ -355,6 +360,8 @@ class LiveHost:
         self._closed = True
         self.shelf.clear()
         try:
+            if self._sharing is not None:
+                self._sharing.stop()
             for machine in list(self._machines.values()):
                 self.remove(machine)
         finally:  # also those that an interrupt kept from being removed, or from ever becoming a machine

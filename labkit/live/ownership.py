@@ -192,7 +192,9 @@ def clean(dry_run: bool = False, *, expired: bool = True) -> list[str]:
             continue
         if dry_run:
             done += [f"process {pid}" for pid in guardian.processes_of(host.root)]
-            done += [f"control group {group}" for group in guardian.control_groups_of(f"lk-{host.id}-")]
+            done += [f"control group {group}" for group in guardian.control_groups_left(host.root)]
+            if (Path(host.root) / guardian.KERNEL_SETTINGS).exists():
+                done.append("settings of the kernel's page merging, to be put back")
             done.append(f"directory {host.root}")
         else:
             done += guardian.end_everything(host.root, quiet=0.2)

@@ -1,6 +1,7 @@
 """Giving machines their CPU shares, by the first mechanism that works here.
 
-libvirt sets shares in control groups, and only root may. An ordinary user's QEMU processes can still be given weights.
+libvirt sets shares in control groups, and only root may; users to whom a group was delegated can do so themselves
+(`labkit.live.delegated`). Without one, an ordinary user's QEMU processes can still be given weights.
 Each has a session of its own, Linux schedules sessions as groups (*autogroups*), and a group's weight follows its nice
 value, which its owner may move freely between 0 and 19. Where the person's own session has a CPU control group, as on
 many desktops, autogroups do not count (sched(7)); there all QEMUs are in that one group, and the nice values of their
@@ -23,7 +24,7 @@ from labkit.live.journal import Journal
 if TYPE_CHECKING:
     from labkit.live.machine import LiveMachine
 
-__all__ = ["NICE_WEIGHTS", "Shares", "mechanism"]
+__all__ = ["NICE_WEIGHTS", "Shares", "group_weight", "mechanism"]
 
 # kernel/sched/core.c, sched_prio_to_weight, the entries for nice 0 to 19.
 NICE_WEIGHTS = (1024, 820, 655, 526, 423, 335, 272, 215, 172, 137, 110, 87, 70, 56, 45, 36, 29, 23, 18, 15)
@@ -41,6 +42,15 @@ class Shares(Protocol):
         """Give the vCPUs that a machine has just got the weight of its others."""
 
 
+def group_weight(shares: int, unified: bool) -> int:
+    """The weight of a control group that stands for some shares.
+
+    On cgroup v1 it is the number itself. On v2 it is a number from 1 to 10000, 100 standing for 1024 shares as it is
+    the default there (Documentation/admin-guide/cgroup-v2.rst, cpu.weight).
+    """
+    return min(max(round(shares * 100 / 1024), 1), 10000) if unified else shares
+
+
 class ControlGroups:
     """libvirt's own: each machine has a control group whose weight are its shares."""
 
@@ -50,8 +60,7 @@ class ControlGroups:
         self.ability = Ability(True, f"libvirt's control groups ({version})")
 
     def _value(self, shares: int) -> int:
-        # libvirt writes the number to cpu.weight unconverted, whose range is 1 to 10000 with 100 for 1024 shares.
-        return min(max(round(shares * 100 / 1024), 1), 10000) if self._unified else shares
+        return group_weight(shares, self._unified)  # libvirt writes the number to cpu.weight unconverted
 
     def apply(self, machines: list[LiveMachine], journal: Journal) -> dict[str, float]:
         """Set the shares that have changed."""

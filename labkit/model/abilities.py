@@ -27,6 +27,7 @@ _HOW = {
 _OF_SLICES = {
     "balloon": "a program in the guest that takes free pages and gives them to the host ({title})",
     "boots": "a chain of stages, each as long as it was measured to be once on another computer",
+    "filling": "a program that writes pages of known content",
     "harm": "a machine that is gone, or that asks for CPU time",
     "inside": "what the machine was given",
     "network programs": "a program of the model, with the published costs of leaving a guest",
@@ -34,7 +35,7 @@ _OF_SLICES = {
     "programs": "a program of the model, with the published costs of leaving a guest",
 }
 
-_OF_MEMORY = ("balloon", "sharing")
+_OF_MEMORY = ("balloon", "filling", "sharing")
 
 _LIVE = "Use a live host: labkit.live()."
 _WHY_NOT = {

@@ -1,22 +1,26 @@
 """Caps: a purse for each vCPU, filled anew at the beginning of every period.
 
 Picture a swimming hall that sells each guest so many minutes of every hour. Whoever has used up the minutes
-sits on the bench until the clock strikes, however empty the pool is; what was not used by then is lost. On the
+sits on the bench until the own hour is over, however empty the pool is; what was not used by then is lost. On the
 bench nobody queues: who sits there is *throttled*, which is neither waiting (there may be a free lane) nor
 resting (there is work to do).
 
 That is what Linux's CFS bandwidth control does (P. Turner, B. Rao, N. Rao, "CPU bandwidth control for CFS", Linux
 Symposium 2010; Documentation/scheduler/sched-bwc.rst), and libvirt asks for it with `vcpu_quota` and
 `vcpu_period`, for each vCPU by itself: a machine's cap is divided equally among its vCPUs, and a part that one of
-them leaves is no other's. Departures from Linux:
+them leaves is no other's.
+
+All periods are equally long, and each vCPU's begin at a moment of their own, which the seed decides and which stays.
+So it is in Linux since version 6.4, where `init_cfs_bandwidth` (kernel/sched/fair.c) gives the timer of each group a
+random start within a period (S. Hegde, "sched: Interleave cfs bandwidth timers for improved single thread performance
+at low utilization", 2023), and libvirt makes a group for each vCPU. Before that all timers had the same start, and
+all periods of a host began together; there a machine of several capped vCPUs spins on all of them at once, and
+stands still at once. Departures from Linux:
 
 - Linux hands a quota out to each CPU in slices of 5 ms (sched_cfs_bandwidth_slice_us), and sees that they are used
   up at a tick. So a vCPU may run on for up to a tick, which the next period pays for, and a little may be carried
   over from one period to the next on each CPU it was on. In the model a quota is never exceeded, not by anything.
-- Periods begin together for all machines, counted from when the host was opened; Linux starts a group's own
-  when it first needs one.
-- A cap that changes counts what the present period has seen already; Linux fills the purse at once. A vCPU that is
-  added takes its part from what the machine has left.
+- A cap that changes counts what the present period has seen already; Linux fills the purse at once.
 - There is no burst (cpu.cfs_burst_us), as Linux has none where nobody asks for one.
 
 Another hypervisor may keep caps in another way. It is then another class, which its rules name (``Rules.cap_class``),
@@ -26,7 +30,8 @@ rest of the model reads `held` alone.
 
 from __future__ import annotations
 
-from math import inf
+from math import floor, inf
+from random import Random
 from typing import TYPE_CHECKING
 
 from simpy.events import Timeout
@@ -60,11 +65,13 @@ class Limit:
     ----------
     quota : float
         CPU seconds that it may use in every period.
+    phase : float
+        When its first whole period begins, in seconds from when the host was opened; less than a period.
 
     Attributes
     ----------
     period : int
-        The number of the period for which the two below hold.
+        The number of the period for which the two below hold: 0 begins at `phase`.
     granted : float
         CPU seconds that it was allowed in this period.
     spare : float
@@ -73,10 +80,11 @@ class Limit:
         CPU seconds of work that the cap holds back, above 0 only where `spare` is 0.
     """
 
-    __slots__ = ("granted", "held", "period", "quota", "spare")
+    __slots__ = ("granted", "held", "period", "phase", "quota", "spare")
 
-    def __init__(self, quota: float) -> None:
+    def __init__(self, quota: float, phase: float) -> None:
         self.quota = self.granted = self.spare = quota
+        self.phase = phase
         self.held = 0.0
         self.period = -1
 
@@ -104,7 +112,7 @@ class Bandwidth:
         self.scheduler = scheduler
         self.spans: list[Held] | None = None
         self._active: set[VCpu] = set()
-        self._ticking = False
+        self._ticking: set[VCpu] = set()
 
     # -- what a person changes --------------------------------------------------------------------
 
@@ -120,13 +128,11 @@ class Bandwidth:
             return
         quota = cap * PERIOD / len(group.vcpus)
         spent = [self._used(vcpu) for vcpu in group.vcpus]
-        left = max(cap * PERIOD - sum(spent), 0.0)
         group.cap = cap
         for vcpu, used in zip(group.vcpus, spent, strict=True):
-            limit, before = Limit(quota), vcpu.limit
-            allowed = min(max(quota - used, 0.0), left)
-            left -= allowed
-            limit.period = self._period()
+            limit, before = Limit(quota, self._phase(vcpu)), vcpu.limit
+            allowed = max(quota - used, 0.0)
+            limit.period = self._period(limit.phase)
             limit.granted = used + allowed
             wanted = vcpu.work + (before.held if before is not None else 0.0)
             # A vCPU whose state changes does so below, from the state it is in now.
@@ -155,10 +161,13 @@ class Bandwidth:
 
     def _used(self, vcpu: VCpu) -> float:
         """CPU seconds that a vCPU has used of the present period, as far as its machine had a cap."""
-        limit, period = vcpu.limit, self._period()
+        limit = vcpu.limit
         if limit is None:  # nobody counted; where a cap allowed it to run all the time, it may have
-            return max(self.env.now - max(period * PERIOD, vcpu.born), 0.0) if vcpu.group.cap < inf else 0.0
-        if limit.period != period:
+            if vcpu.group.cap == inf:
+                return 0.0
+            phase = self._phase(vcpu)
+            return max(self.env.now - max(phase + self._period(phase) * PERIOD, vcpu.born), 0.0)
+        if limit.period != self._period(limit.phase):
             return 0.0
         return limit.granted - limit.spare - vcpu.work
 
@@ -211,7 +220,7 @@ class Bandwidth:
     def _renew(self, vcpu: VCpu) -> None:
         """Fill the purse of a vCPU where a new period has begun."""
         limit = vcpu.limit
-        period = self._period()
+        period = self._period(limit.phase)
         if limit.period != period:
             limit.period = period
             limit.granted = limit.quota
@@ -238,25 +247,30 @@ class Bandwidth:
 
     # -- the period -------------------------------------------------------------------------------
 
-    def _period(self) -> int:
-        """The number of the present period."""
-        return int(self.env.now / PERIOD + 1e-8)  # forgives a nanosecond of rounding
+    def _phase(self, vcpu: VCpu) -> float:
+        """When the first whole period of a vCPU begins; by name, so that nothing depends on who else is there."""
+        return Random(f"period/{self.scheduler.seed}/{vcpu.group.name}/{vcpu.index}").random() * PERIOD
+
+    def _period(self, phase: float) -> int:
+        """The number of the present period of a vCPU whose first whole one begins at `phase`."""
+        return floor((self.env.now - phase) / PERIOD + 1e-8)  # forgives a nanosecond of rounding
 
     def _watch(self, vcpu: VCpu) -> None:
-        """Fill the purse of a vCPU from now on; while all capped ones sleep, no clock strikes."""
+        """Fill the purse of a vCPU from now on; while it sleeps, its clock does not strike."""
         self._active.add(vcpu)
-        if not self._ticking:
-            self._ticking = True
-            self._wind()
+        if vcpu not in self._ticking:
+            self._ticking.add(vcpu)
+            self._wind(vcpu)
 
-    def _wind(self) -> None:
-        delay = (self._period() + 1) * PERIOD - self.env.now
-        Timeout(self.env, delay).callbacks.append(self._strike)
+    def _wind(self, vcpu: VCpu) -> None:
+        phase = vcpu.limit.phase
+        delay = phase + (self._period(phase) + 1) * PERIOD - self.env.now
+        Timeout(self.env, delay, vcpu).callbacks.append(self._strike)
 
-    def _strike(self, _event: Event) -> None:
-        """Begin a period: whoever is throttled may run again."""
-        # By name, so that nothing depends on the order in which they came.
-        for vcpu in sorted(self._active, key=lambda vcpu: vcpu.rank):
+    def _strike(self, event: Event) -> None:
+        """Begin a period of a vCPU: where it is throttled, it may run again."""
+        vcpu = event.value
+        if vcpu in self._active:
             if vcpu.cpu is not None:
                 vcpu.cpu.charge()
                 self._renew(vcpu)  # its CPU's timer may now ring too soon, and is then wound again
@@ -266,6 +280,7 @@ class Bandwidth:
                 self.scheduler.wake(vcpu)
             else:
                 self._active.discard(vcpu)
-        self._ticking = bool(self._active)
-        if self._ticking:
-            self._wind()
+        if vcpu in self._active:
+            self._wind(vcpu)
+        else:
+            self._ticking.discard(vcpu)

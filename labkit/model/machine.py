@@ -193,8 +193,7 @@ class SimulatedMachine:
         self._check_on()
         if not isinstance(load, Load):
             raise ValueError(
-                "a load is a CpuLoad, such as CpuLoad(1.0), a RequestLoad or a MemoryLoad, "
-                f"not a {type(load).__name__}"
+                f"a load is a CpuLoad, such as CpuLoad(1.0), a RequestLoad or a MemoryLoad, not a {type(load).__name__}"
             )
         if isinstance(load, RequestLoad) and load.discipline != "queue":
             raise HostError(

@@ -54,7 +54,7 @@ class Scheduler:
     cpus : int
         How many CPUs there are.
     seed : int
-        Decides the lengths of the balancing intervals.
+        Decides the lengths of the balancing intervals, and when the periods of caps begin.
 
     Attributes
     ----------
@@ -69,6 +69,7 @@ class Scheduler:
     def __init__(self, env: Environment, rules: Rules, cpus: int, seed: int) -> None:
         self.env = env
         self.rules = rules
+        self.seed = seed
         self.idle: set[int] = set()
         kind = rules.cpu_class()  # `labkit.model.cpu` says what is asked of it
         self.cpus = tuple(kind(index, env, rules, cpus, self) for index in range(cpus))

@@ -78,9 +78,9 @@ class SimulatedHost:
     ...     host.observe(seconds=6)
     simulated host, 1 CPU, Linux's rules, watched for 6 s
       m1         cpu      0.333 CPU
-      m1         ready    0.667 1
+      m1         ready    0.667 of the time
       m2         cpu      0.666 CPU
-      m2         ready    0.334 1
+      m2         ready    0.334 of the time
     """
 
     kind: Literal["simulated"] = "simulated"
@@ -293,6 +293,8 @@ class SimulatedHost:
 
     def forget(self, machine: SimulatedMachine) -> None:
         """Take a machine that was switched off from the list."""
+        if self.sharing is not None:
+            self.sharing.forget(machine.name)
         del self._machines[machine.name]
 
     def begin(self, job: SimulatedJob) -> None:

@@ -86,7 +86,7 @@ def _slider(label: str, value: Any, entry: dict[str, Any]) -> widgets.Widget:
     smallest, largest = min(smallest, value), max(largest, value)
     if (whole or size) and wide and largest - smallest > _FEW:
         found = [float(number) if size else number for number in steps(smallest, largest, value)]
-        options = [(f"{number:,.10g}".replace(",", " "), number) for number in found]
+        options = [(f"{number:,.10g}" if number >= 10_000 else f"{number:.10g}", number) for number in found]
         return widgets.SelectionSlider(options=options, value=value, **shared)
     if whole:
         step = 5 if entry["unit"] == "%" and largest - smallest > 100 and (value - smallest) % 5 == 0 else 1
@@ -181,6 +181,8 @@ class Controls:
             slider.style.description_width = f"{room:.0f}px"
         self.box = widgets.Box(every)
         self.box.add_class("labkit-controls")
+        self._acts: dict[str, tuple[Any, ...]] = getattr(experiment, "ACTS", {})
+        self._show_those_that_act()
 
     def values(self) -> Any:
         """The settings as the sliders stand, checked.
@@ -197,6 +199,13 @@ class Controls:
             for name, sliders in self.by_setting.items()
         }
         return validate(dataclasses.replace(self._settings, **read))
+
+    def _show_those_that_act(self) -> None:
+        """Hide the sliders that make no difference as the others stand."""
+        for name, (other, *values) in self._acts.items():
+            acts = self.by_setting[other][0].value in values
+            for slider in self.by_setting[name]:
+                slider.layout.display = None if acts else "none"
 
     def only(self, names: tuple[str, ...] | None) -> None:
         """Let only the sliders of those settings be moved; all where None."""
@@ -221,6 +230,7 @@ class Controls:
     def _moved(self, _change: object) -> None:
         if self._quiet:
             return
+        self._show_those_that_act()
         try:
             settings = self.values()
         except SettingError as error:

@@ -10,6 +10,7 @@ import hashlib
 import html
 import io
 import re
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from labkit.experiments.outcome import Outcome
@@ -37,6 +38,7 @@ _STYLE = {
     "xtick.color": _INK,
     "ytick.color": _INK,
 }
+_TITLE, _LINE = 58, 0.17  # letters of a title's line, and its height in inches
 _FILLS = {"theory": "hollow", "simulated": "hatched", "live": "solid"}
 
 
@@ -100,12 +102,14 @@ def _panel(
     from matplotlib.figure import Figure
 
     with mpl.rc_context(_STYLE):
-        drawn = Figure(figsize=(4.2, 0.95 + len(rows) * (0.2 + 0.19 * len(columns))), facecolor="none")
+        said = textwrap.wrap(words.look_at, _TITLE) or [""]
+        above = 0.38 + _LINE * (len(said) - 1)  # inches for what to look at
+        drawn = Figure(figsize=(4.2, 0.57 + above + len(rows) * (0.2 + 0.19 * len(columns))), facecolor="none")
         FigureCanvasSVG(drawn)
         height = drawn.get_figheight()
         names = [row["machine"] for row in rows]
         left = max(0.1, 0.03 + 0.02 * max(map(len, names)))
-        axes = drawn.add_axes((left, 0.47 / height, 0.99 - left, (height - 0.85) / height), facecolor="none")
+        axes = drawn.add_axes((left, 0.47 / height, 0.99 - left, (height - 0.47 - above) / height), facecolor="none")
         _bars(axes, rows, columns, longest, looks)
         axes.set_yticks(range(len(rows)), names)
         axes.set_ylim(len(rows) - 0.5, -0.5)  # the first machine on top, and room also for a bar that is not there
@@ -114,7 +118,7 @@ def _panel(
             [mark for mark in axes.get_xticks() if 0 <= mark <= longest * 1.36]
         )  # at the very end it is cut
         axes.set_xlabel(f"{words.label} ({words.unit_words})")
-        axes.set_title(words.look_at, fontsize=9.5, loc="left", x=-left / (0.99 - left), pad=8)
+        axes.set_title("\n".join(said), fontsize=9.5, loc="left", x=-left / (0.99 - left), pad=8)
         axes.tick_params(axis="y", length=0)
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="x", color=_INK, alpha=0.15, linewidth=0.6)
@@ -133,8 +137,7 @@ def _panel(
 
 def _caption(outcome: Outcome, columns: list[str]) -> str:
     key = ", ".join(f"{column} {_FILLS[column]}" for column in columns)
-    lines = [text.reading(outcome), f"Bars: {key}.", _sentence(text.simulated_line(outcome.simulated))]
-    lines.append(_sentence(text.live_line(outcome.live, outcome.why_not_live)))
+    lines = [text.reading(outcome), f"Bars: {key}.", *map(_sentence, text.host_lines(outcome))]
     said = "<br>".join(html.escape(line) for line in lines)
     notice = text.disturbed_line(outcome.live)
     return said + (f"<br><strong>{html.escape(_sentence(notice))}</strong>" if notice else "")

@@ -21,6 +21,7 @@ from labkit.views.words import family, known, quantity
 __all__ = ["Curve", "build", "curves_of"]
 
 _TIME_LINE = 1.0  # s of the run that the time line covers
+_LED_UP = 0.2  # s of them before the moment that it is about, where there is one
 _MOST_BLOCKS = 6000
 _THROTTLED = -1.0  # in the place of a CPU's number: a stretch in which a cap kept the machine off all of them
 _WHOLE = {"CPU": 1.0, "1": 1.0}  # axes reach at least there, so that lengths can be compared over time
@@ -79,28 +80,41 @@ def curves_of(outcome: Outcome) -> list[Curve]:
     return curves
 
 
-def _time_line(seen: Observation | None, machines: Mapping[str, int], block: _Block) -> dict[str, Any]:
+def _moment(outcome: Outcome) -> float | None:
+    """When that happens which the experiment is about, in s: of one in phases its setting ``at``; else None."""
+    phases = any(family(name) != name for name in outcome.experiment.QUANTITIES)
+    return getattr(outcome.settings, "at", None) if phases else None
+
+
+def _time_line(
+    seen: Observation | None, machines: Mapping[str, int], block: _Block, moment: float | None
+) -> dict[str, Any]:
     """The blocks of the CPUs' time line, four numbers a block: start, length (ms), CPU and machine of each.
 
     In the place of the CPU, -1 stands for a stretch in which its cap kept the machine off every CPU.
     """
     packed = array("f")
-    cpus, end = 1, min(_TIME_LINE, seen.seconds if seen else 0.0)
+    begin = max(0.0, (moment or 0.0) - _LED_UP)
+    cpus, end = 1, min(begin + _TIME_LINE, seen.seconds if seen else 0.0)
     for event in seen.events if seen else ():
         cpu = _THROTTLED if event.kind == "throttled" else event.cpu if event.kind == "run" else None
         if cpu is None or event.machine not in machines:
             continue
         if event.time >= end:
             break
+        start = max(event.time, begin)
+        length = min(event.time + event.seconds, end) - start
+        if length < 0 or event.time < begin and length == 0:
+            continue
         if len(packed) >= 4 * _MOST_BLOCKS:
             end = event.time
             break
-        length = min(event.seconds, end - event.time)
-        packed.extend((event.time * 1000, length * 1000, cpu, machines[event.machine]))
+        packed.extend((start * 1000, length * 1000, cpu, machines[event.machine]))
         cpus = max(cpus, int(cpu) + 1)
     at = len(block.numbers)
     block.numbers.extend(packed)
-    return {"cpus": cpus, "ms": end * 1000, "at": at, "n": len(packed) // 4, "note": "simulated"}
+    stretch = {"from": begin * 1000, "ms": end * 1000, "moment": None if moment is None else moment * 1000}
+    return {"cpus": cpus, **stretch, "at": at, "n": len(packed) // 4, "note": "simulated"}
 
 
 def _over_time(name: str, outcome: Outcome, curves: list[dict[str, Any]], machines: int) -> dict[str, Any]:
@@ -143,7 +157,10 @@ def _scales(quantities: list[dict[str, Any]], settings: Any, numbers: Sequence[f
             foreseen.append(max(numbers[line["v"] : line["v"] + line["n"]]))
         measured = [value for other in related for value in other["live"] if value]
         possible = _possible(entry["unit"], settings)
-        entry["top"] = None if possible is None else 1.05 * max([possible, *foreseen])
+        # A clock's ticks can make a fraction of the time a little more than all of it, and a CPU's use too: the axis of
+        # fractions ends at all of it, that of CPUs leaves a twentieth more; the numbers are shown as they are.
+        spare = 1.0 if entry["unit"] == "1" else 1.05
+        entry["top"] = None if possible is None else spare * max([possible, *foreseen])
         entry["whole"] = _WHOLE.get(entry["unit"], 0.0)
         if len(related) > 1:
             entry["whole"] = max([entry["whole"], *foreseen, *measured])
@@ -195,9 +212,10 @@ def build(
             quantities.append(_over_time(name, outcome, lines[name], len(machines)))
     _scales(quantities, outcome.settings, block.numbers)
     time_line = time_line or outcome.simulated
-    where = [text.simulated_line(outcome.simulated)] if outcome.simulated else []
+    simulated, live = text.host_lines(outcome)
+    where = [simulated] if outcome.simulated else []
     if outcome.live or outcome.why_not_live:
-        where.append(text.live_line(outcome.live, outcome.why_not_live))
+        where.append(live)
     if notice := text.disturbed_line(outcome.live):
         where.append(notice)
     frame = {
@@ -208,7 +226,7 @@ def build(
         "machines": looks_for_browser(list(machines)),
         "quantities": quantities,
         "span": list(span or (0.0, latest)),
-        "gantt": _time_line(time_line, machines, block),
+        "gantt": _time_line(time_line, machines, block, _moment(outcome)),
         "memory": memory.entry(outcome, shown, machines, block.put),
     }
     return frame | {"data": block.bytes()}

@@ -25,12 +25,15 @@ class HostView(anywidget.AnyWidget):
     frame : dict
         What `labkit.views.frame.build` gives. Setting it redraws; the browser then shows the frame's serial number
         in the attribute ``data-drawn``.
+    computing : bool
+        Whether newer numbers are on their way; said beside those shown, where it takes longer than a moment.
     """
 
     _esm = (_STATIC / "hostview.js").read_text(encoding="utf-8")
     _css = (_STATIC / "hostview.css").read_text(encoding="utf-8")
 
     frame = traitlets.Dict().tag(sync=True)
+    computing = traitlets.Bool(False).tag(sync=True)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         bundle = super()._repr_mimebundle_(**kwargs)

@@ -89,8 +89,8 @@ class Layers(widgets.VBox):
         self._drawn, self._said = widgets.HTML(), _Reading()
         self._fit_steps()
         self._draw()
-        self.built.observe(self._rebuilt, names="value")
-        self.show.observe(self._shown, names="value")
+        for choice in (self.built, self.show):
+            choice.observe(self._chosen, names="value")
         self.step.observe(lambda _change: self._draw(), names="value")
         super().__init__([self.built, self.show, self.step, self._drawn, self._said])
         self.add_class("labkit-layers")
@@ -104,11 +104,7 @@ class Layers(widgets.VBox):
         self.step.options = [_WHOLE, *((str(n), n) for n in range(1, len(self.stack.moves) + 1))]
         self.step.layout.display = "" if self.show.value == "write" else "none"
 
-    def _rebuilt(self, _change: object) -> None:
-        self._fit_steps()
-        self._draw()
-
-    def _shown(self, _change: object) -> None:
+    def _chosen(self, _change: object) -> None:
         self._fit_steps()
         self._draw()
 
@@ -125,7 +121,7 @@ class Layers(widgets.VBox):
         """What is to be said about what is shown."""
         stack, step = self.stack, self.step.value
         if self.show.value == "layers":
-            return [stack.says]
+            return [stack.says, f"Source: {stack.sources}."]
         if self.show.value == "scheduler":
             return [stack.schedules]
         if step:

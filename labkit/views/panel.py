@@ -20,15 +20,19 @@ from labkit.host import Host, HostError, Observation
 from labkit.views import frame as frames
 from labkit.views import memory, text
 from labkit.views.asked import Openers, experiment_of, settings_of
+from labkit.views.cells import this_cell
+from labkit.views.commands import folded
 from labkit.views.controls import Controls
 from labkit.views.hostview import HostView
 from labkit.views.latest import Latest
 from labkit.views.said import Said
 from labkit.views.session import Audience, Session, stop_running, streams
+from labkit.views.underway import Underway, aloud, plain
 
 __all__ = ["Panel"]
 
 _SIMULATED, _LIVE, _ONCE = "Simulated", "Live", "Run live once"
+_STOP, _STOPPING = "Stop", "Stopping…"
 _TOOLTIPS = {
     True: "real guests on this machine: takes seconds to start",
     False: "real guests on this machine, with the settings as they stand: from the beginning to the end, once",
@@ -84,10 +88,10 @@ class Panel(widgets.VBox):
             style={"description_width": "auto", "button_width": "96px" if self._streams else "120px"},
             layout=widgets.Layout(width="auto"),
         )
-        self.stop_button = widgets.Button(description="Stop", icon="stop", tooltip="Switch the live guests off")
+        self.stop_button = widgets.Button(description=_STOP, icon="stop", tooltip="Switch the live guests off")
         self.stop_button.add_class("labkit-stop")
         self.stop_button.layout.display = "none"
-        self.progress = widgets.HTML()
+        self.progress = Underway()
         self.reset_button = widgets.Button(description="Reset", icon="undo", tooltip="Put the sliders back")
         self.said = Said(unseen=True)
         self.alert = Said(role="alert")
@@ -100,18 +104,22 @@ class Panel(widgets.VBox):
         super().__init__([top, self.alert, self.controls.box, self.view, self.asked])
         self.add_class("labkit-panel")
         self.outcome = Outcome(self.experiment, self.settings, None, None, {"simulated": None, "live": None})
-        stop_running(wait=0)  # a cell that runs again leaves no guests of its last run behind
+        self._cell = this_cell()
+        stop_running(wait=0, again=self._cell)  # a cell that runs again leaves no guests of its last run behind
         self._simulate(self.settings)
         self._text = self._text_twin()
 
     # What it shows
 
     def _simulate(self, settings: Any) -> None:
+        self.view.computing = True
         try:
             outcome = compare(self.experiment, settings, simulated=lambda: self._openers.simulated(settings))
         except (HostError, ValueError) as error:
             self._tell_error(error)
             return
+        finally:
+            self.view.computing = False
         self._time_line = outcome.simulated
         if self._session is None:
             self._show(outcome)
@@ -127,8 +135,9 @@ class Panel(widgets.VBox):
         self.settings = settings
         self.alert.value = ""
         session = self._session
-        if session is None and self.progress.value:
-            self.progress.value = ""
+        if session is None:
+            self.progress.tell("")
+            self._tell_journal([])  # what is shown from here on was not measured
         if session is not None:
             session.adjust(settings)
         self._simulate(settings)
@@ -155,18 +164,8 @@ class Panel(widgets.VBox):
         said = f"<strong>{html.escape(message)}</strong> {html.escape(remedy)}".strip()
         self.alert.value = f'<div class="labkit-alert">{said}</div>'
 
-    def _tell_progress(self, words: str, done: float) -> None:
-        bar = f'<progress value="{done:.2f}" max="1" aria-label="Live host"></progress>' if done < 1 else ""
-        self.progress.value = f'<div class="labkit-progress">{bar}<span>{html.escape(words)}</span></div>'
-
     def _tell_journal(self, commands: list[str]) -> None:
-        lines = html.escape("\n".join(commands))
-        self.asked.value = (
-            f"<details><summary>What libvirt was asked ({len(commands)} commands)</summary>"
-            f'<pre tabindex="0" style="white-space:pre-wrap;line-height:1.4">{lines}</pre></details>'
-            if commands
-            else ""
-        )
+        self.asked.value = folded(commands)
 
     # The live run
 
@@ -187,10 +186,11 @@ class Panel(widgets.VBox):
         self._measured = False
         self.stop_button.layout.display = ""
         self.controls.only(getattr(self.experiment, "ADJUSTS", self._lists()) if self._streams else ())
-        self._tell_progress("starting", 0.0)
+        self._tell_journal([])
+        self.progress.tell("starting", 0.0)
         self.said.value = "Starting the live host."
         audience = Audience(self._booting, self._streamed, self._tell_journal, self._ended)
-        self._session = Session(self.experiment, self.settings, self._openers, audience)
+        self._session = Session(self.experiment, self.settings, self._openers, audience, self._cell)
         self._session.start()
 
     def _lists(self) -> tuple[str, ...]:
@@ -211,8 +211,9 @@ class Panel(widgets.VBox):
             return
         if not session.stopping:
             self.switch.disabled = self.stop_button.disabled = True  # until the guests are gone
-            self._tell_progress("switching the guests off …", 0.0)
-            self.said.value = "Switching the guests off."
+            self.stop_button.description = _STOPPING
+            self.progress.tell("stopping: the guests are being switched off", 0.0)
+            self.said.value = "Stopping. The guests are being switched off."
         session.stop(wait)
 
     def close(self) -> None:
@@ -222,28 +223,45 @@ class Panel(widgets.VBox):
             session.stop()
         super().close()
 
+    @property
+    def _stopping(self) -> bool:
+        """Whether the live run is about to end: then nothing that it still does is told."""
+        return self._session is not None and self._session.stopping
+
     def _booting(self, words: str, done: float) -> None:
-        self._tell_progress(f"{words} …", min(done, 0.99))
+        if self._stopping:
+            return
+        if self.said.value != aloud(words):
+            self.said.value = aloud(words)
+        self.progress.tell(plain(words), min(done, 0.99))
 
     def _streamed(self, outcome: Outcome, curves: list[frames.Curve], span: tuple[float, float]) -> None:
         self._measured = True
         self._show(outcome, curves=curves, span=(span[0], max(span[1], 6.0) if self._streams else span[1]))
         accelerator = outcome.live.provenance.accelerator if outcome.live else ""
-        if self._streams and self._session is not None and not self._session.stopping:
+        if self._stopping:
+            return
+        if self._streams and self._session is not None:
             self.said.value = "The guests are up; measuring."
-        self._tell_progress(f"live{' on ' + accelerator if accelerator else ''}, {span[1]:.0f} s", 1.0)
+        self.progress.tell(f"live{' on ' + accelerator if accelerator else ''}, {span[1]:.0f} s")
 
     def _ended(self, problem: HostError | None) -> None:
+        why = self._session.why if self._session is not None else ""
         self._session = None
         self.switch.disabled = self.stop_button.disabled = False
         self.stop_button.layout.display = "none"
+        self.stop_button.description = _STOP
         self.controls.only(None)
         self.switch.value = _SIMULATED
+        if why and problem is None:
+            again = _LIVE if self._streams else _ONCE
+            self._tell_error(HostError(why, f"Press {again} to start again."))
         if problem is None and self._measured:
             self.said.value = "The guests are off; this is what they got. Move a slider to simulate again."
-            self._tell_progress(self.said.value, 1.0)
+            self.progress.tell(self.said.value)
             return
-        self.progress.value = ""
+        self.progress.tell("")
+        self._tell_journal([])  # the commands of a run that has shown nothing
         self.said.value = "" if problem else "The guests are off."
         self._simulate(self.settings)
         if problem is not None:

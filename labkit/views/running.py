@@ -12,15 +12,15 @@ from labkit.experiments.outcome import Outcome, compare
 from labkit.host import Host, HostError
 from labkit.views import text
 from labkit.views.asked import Openers, experiment_of, settings_of
+from labkit.views.commands import folded
 from labkit.views.figures import figure
 from labkit.views.picture import Picture
+from labkit.views.underway import aloud, plain
 from labkit.views.watched import WatchedHost, machines_of
 from labkit.views.words import number, quantity, signed
 
 __all__ = ["Result", "run"]
 
-# What is said aloud, by the first word of what a host says it is doing; all the rest is part of starting.
-_ALOUD = {"measuring": "Measuring.", "the": "The guests are at work.", "waiting": "Waiting for the guests."}
 _CELL = 'style="text-align:right;padding:1px 8px;font-variant-numeric:tabular-nums"'
 
 
@@ -39,7 +39,7 @@ class Result(Picture):
         self.outcome = outcome
         self.journal = journal
         drawn = figure(outcome)
-        super().__init__(drawn.html + _table(outcome) + _fold(journal), drawn.text)
+        super().__init__(drawn.html + _table(outcome) + folded(journal), drawn.text)
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -86,16 +86,6 @@ def _table(outcome: Outcome) -> str:
     return f'<div style="display:flex;flex-wrap:wrap;gap:8px;margin-top:10px">{"".join(parts)}</div>'
 
 
-def _fold(journal: list[str]) -> str:
-    if not journal:
-        return ""
-    return (
-        f'<details style="margin-top:8px"><summary>What libvirt was asked ({len(journal)} commands)</summary>'
-        f'<pre tabindex="0" style="white-space:pre-wrap;line-height:1.4">{html.escape(chr(10).join(journal))}</pre>'
-        "</details>"
-    )
-
-
 class _Teller:
     """A line of progress in the notebook; nothing outside of one."""
 
@@ -108,19 +98,15 @@ class _Teller:
         if self._line is None:
             self._line, self._said = _progress_line() or (False, None)
         if self._line:
-            aloud = _ALOUD.get(words.split(" ")[0].lower(), "Starting the live host.")
-            if self._said.value != aloud:
-                self._said.value = aloud
-            self._line.value = (
-                f'<div class="labkit-progress"><progress value="{done:.2f}" max="1" '
-                f'aria-label="Live host"></progress> {html.escape(words)} …</div>'
-            )
+            if self._said.value != aloud(words):
+                self._said.value = aloud(words)
+            self._line.tell(plain(words), min(done, 0.99))
 
     def done(self) -> None:
         """Take the line away; the region that spoke stays, or its last words would not be read out."""
         if self._line:
             self._said.value = "The live run has ended."
-            self._line.value = ""
+            self._line.tell("")
 
 
 def _progress_line() -> Any:
@@ -134,8 +120,9 @@ def _progress_line() -> Any:
     from IPython.display import display
 
     from labkit.views.said import Said
+    from labkit.views.underway import Underway
 
-    line, said = ipywidgets.HTML(), Said(unseen=True)
+    line, said = Underway(), Said(unseen=True)
     bundle = ipywidgets.VBox([line, said])._repr_mimebundle_() or {}
     # What stays on a static page, where there are no widgets.
     display({**bundle, "text/plain": "(progress of the live run)"}, raw=True)
@@ -191,14 +178,14 @@ def run(
 
 def _with_live(outcome: Outcome, openers: Openers) -> tuple[Outcome, list[str]]:
     """The outcome with its live column filled, or with the reason why it is not; and the journal."""
-    from labkit.views.session import stop_running
+    from labkit.views.session import TAKEN_OVER, stop_running
 
     tell = _Teller()
     machines = machines_of(outcome.experiment, outcome.settings)
     opened: list[WatchedHost] = []
 
     def open_watched() -> Host:
-        stop_running()  # a panel's guests would take part in the measurement
+        stop_running(why=TAKEN_OVER)  # a panel's guests would take part in the measurement
         opened.append(WatchedHost(openers.open_live, tell, machines))
         return opened[-1]
 

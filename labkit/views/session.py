@@ -17,11 +17,15 @@ from labkit.experiments.outcome import Outcome, compare
 from labkit.host import HostError
 from labkit.host.memory import QUANTITIES as MEMORY
 from labkit.views.asked import Openers
+from labkit.views.cells import Cell
 from labkit.views.frame import Curve, curves_of
 from labkit.views.tape import KEPT, Tape
 from labkit.views.watched import Stopped, WatchedHost, machines_of
 
-__all__ = ["Audience", "Session", "stop_running", "streams"]
+__all__ = ["TAKEN_OVER", "Audience", "Session", "stop_running", "streams"]
+
+TAKEN_OVER = "Another cell's live run has taken over; the guests of this one were switched off."
+"""Why a run was ended whose place another one needs."""
 
 _STRETCH = 1.0  # s between two tellings
 _AT_ANY_MOMENT = {"cpu", "ready", "throttled", *MEMORY}  # what `Host.observe` gives
@@ -77,11 +81,17 @@ class Session:
         How the two hosts are opened.
     audience : Audience
         Whom to tell.
+    cell : Cell, optional
+        Whose run it is: when that cell runs again, it ends.
     """
 
-    def __init__(self, experiment: ModuleType, settings: Any, openers: Openers, audience: Audience) -> None:
+    def __init__(
+        self, experiment: ModuleType, settings: Any, openers: Openers, audience: Audience, cell: Cell | None = None
+    ) -> None:
         self.experiment, self.settings = experiment, settings
         self.openers, self.audience = openers, audience
+        self.cell = cell or Cell()
+        self.why = ""  # why it was ended, where that was not the person's wish
         self._wanted = settings
         self._stop = threading.Event()
         self._streaming = False
@@ -95,8 +105,10 @@ class Session:
         """Change the running machines at the end of the present stretch; the latest wish wins."""
         self._wanted = settings
 
-    def stop(self, wait: float = 0.0) -> None:
+    def stop(self, wait: float = 0.0, why: str = "") -> None:
         """Ask it to end, and wait up to so many seconds until its guests are gone."""
+        if not self.stopping:
+            self.why = why
         self._stop.set()
         if wait and self._thread is not threading.current_thread() and self._thread.is_alive():
             self._thread.join(wait)
@@ -144,7 +156,7 @@ class Session:
                 if not _running:
                     _running.append(self)
                     return
-            stop_running(1.0)
+            stop_running(1.0, TAKEN_OVER)
         raise HostError("Another live run has not ended yet.", "Wait until it has, or restart the notebook's kernel.")
 
     def _booting(self, words: str, done: float) -> None:
@@ -192,9 +204,20 @@ def window(now: float) -> float:
     return 0.0 if now <= KEPT else now - KEPT / 2
 
 
-def stop_running(wait: float = 30.0) -> None:
-    """End every session of this process, and wait until its guests are gone."""
+def stop_running(wait: float = 30.0, why: str = "", again: Cell | None = None) -> None:
+    """End the sessions of this process, and wait until their guests are gone.
+
+    Parameters
+    ----------
+    wait : float
+        Up to so many seconds for each.
+    why : str
+        What to tell whoever watches one; nothing where the person wished it.
+    again : Cell, optional
+        Only those that an earlier run of this cell began.
+    """
     with _running_guard:
         others = list(_running)
     for session in others:
-        session.stop(wait)
+        if again is None or again.repeats(session.cell):
+            session.stop(wait, why)

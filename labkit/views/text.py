@@ -6,12 +6,24 @@ A screen reader reads it, a static page shows it, and nbval compares it. What de
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
+from math import inf
 from typing import Any
 
-from labkit.experiments.outcome import Outcome
+from labkit.experiments.outcome import Outcome, bound_of
 from labkit.host import Observation
-from labkit.views.words import Quantity, decimals, listed, number, quantity, setting_line, signed
+from labkit.views.words import (
+    Quantity,
+    decimals,
+    family,
+    listed,
+    number,
+    quantity,
+    setting_line,
+    signed,
+    significant,
+)
 
 __all__ = [
     "DISTURBED",
@@ -19,6 +31,7 @@ __all__ = [
     "disturbed_line",
     "error",
     "headline",
+    "host_lines",
     "live_line",
     "reading",
     "simulated_line",
@@ -30,6 +43,7 @@ DISTURBED = 0.03
 
 _ALL = 4  # up to so many machines, the sentence that is read aloud names each
 _FELT = ("response_during", "response")  # what people feel comes before what machines get
+_EXPONENT = re.compile(r"\b\d+(?:\.\d+)?e[+-]\d+\b")  # as in 7.767e+06
 _HEAD = ("machine", "theory", "simulated", "live", "live − simulated")
 
 
@@ -48,26 +62,47 @@ def by_quantity(rows: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]
     return grouped
 
 
-def simulated_line(seen: Observation | None) -> str:
-    """Where the simulated column comes from."""
+def simulated_line(seen: Observation | None, phases: bool = False) -> str:
+    """Where the simulated column comes from; of a run in phases its time is that of all of them."""
     if seen is None:
         return "simulated: not run"
     name = seen.provenance.name
     lead = "" if name.startswith("simulated") else "simulated: "
-    return f"{lead}{name}, {seen.seconds:.3g} s of its own clock"
+    clock = f"{significant(seen.seconds)} s of its own clock"
+    return f"{lead}{name}, {clock}{', all phases together' if phases else ''}"
 
 
-def live_line(seen: Observation | None, why_not: str = "") -> str:
-    """Where the live column comes from, by which accelerator and mechanisms; or why it was not run."""
+def live_line(seen: Observation | None, why_not: str = "", needs: Iterable[str] = ()) -> str:
+    """Where the live column comes from, by which accelerator and mechanisms; or why it was not run.
+
+    Of the mechanisms those of the abilities that were needed, where any of them is known; else all.
+    """
     if seen is None:
         return f"live: not run: {why_not}" if why_not else "live: not run"
     origin = seen.provenance
     line = origin.name if origin.name.startswith("live") else f"live: {origin.name}"
     if origin.accelerator and origin.accelerator not in origin.name:
         line += f", on {origin.accelerator}"
-    used = [f"{ability} by {mechanism}" for ability, mechanism in origin.mechanisms.items()]
+    wanted = set(needs) & set(origin.mechanisms) or set(origin.mechanisms)
+    used = [
+        f"{ability} by {_EXPONENT.sub(_written_out, mechanism)}"
+        for ability, mechanism in origin.mechanisms.items()
+        if ability in wanted
+    ]
     line += f", {listed(used)}" if used else ""
     return line
+
+
+def _written_out(found: re.Match[str]) -> str:
+    return significant(float(found[0]))
+
+
+def host_lines(outcome: Outcome) -> list[str]:
+    """Where both columns come from; the live host's line tells of what this experiment needs of a host."""
+    needs = getattr(outcome.experiment, "needs", None)
+    asked = needs(outcome.settings) if callable(needs) else getattr(outcome.experiment, "NEEDS", ())
+    phases = any(family(name) != name for name in outcome.experiment.QUANTITIES)
+    return [simulated_line(outcome.simulated, phases), live_line(outcome.live, outcome.why_not_live, asked)]
 
 
 def disturbed_line(seen: Observation | None) -> str:
@@ -80,14 +115,29 @@ def disturbed_line(seen: Observation | None) -> str:
     )
 
 
-def _furthest(rows: list[dict[str, Any]], bounds: dict[str, float], words: Quantity) -> str:
+def _furthest(rows: list[dict[str, Any]], bounds: Mapping[Any, float], words: Quantity) -> str:
     apart = [(abs(difference), row) for row in rows if (difference := error(row)) is not None]
     if not apart:
         return ""
     gap, row = max(apart, key=lambda pair: pair[0])
-    bound = bounds.get(row["quantity"])
-    held = "" if bound is None else f", {'within' if gap <= bound else 'beyond'} the bound of {bound:g}"
-    return f"; live and simulated are at most {number(gap, words.places)} apart (on {row['machine']}){held}"
+    said = (
+        f"; live and simulated are at most {number(gap, words.places)}{words.after_number} apart (on {row['machine']})"
+    )
+    limits = {of["machine"]: limit for _, of in apart if (limit := bound_of(bounds, of)) is not None}
+    beyond = [of["machine"] for difference, of in apart if difference > limits.get(of["machine"], inf)]
+    if len(set(limits.values())) > 1:  # each machine has its own
+        return said + (f", {listed(beyond)} beyond its bound" if beyond else ", each within its bound")
+    bound = limits.get(row["machine"])
+    return said + ("" if bound is None else f", {'beyond' if beyond else 'within'} the bound of {significant(bound)}")
+
+
+def _scatter(outcome: Outcome, rows: list[dict[str, Any]], words: Quantity) -> str:
+    """How wide the confidence intervals are, where the numbers are means that chance decides."""
+    intervals = getattr(outcome.experiment, "intervals", None)
+    widths = intervals(outcome.settings) if callable(intervals) else {}
+    known = [(row["machine"], widths.get((row["machine"], row["quantity"]))) for row in rows]
+    said = ", ".join(f"{machine} ± {number(width, words.places)}" for machine, width in known if width is not None)
+    return f"; 95% interval: {said}{words.after_number}" if said else ""
 
 
 def _about(words: Quantity) -> str:
@@ -111,7 +161,8 @@ def headline(outcome: Outcome) -> str:
 def reading(outcome: Outcome) -> str:
     """One sentence that reads one quantity aloud, and names the column that it reads: live where there is one.
 
-    Up to four machines are all named with their numbers; of more, those that have the most and the least.
+    Up to four machines are all named with their numbers; of more, those that have the most and the least. Where chance
+    decides them, it says how wide their confidence intervals are.
     """
     name = headline(outcome)
     rows = by_quantity(outcome.rows).get(name, [])
@@ -130,7 +181,7 @@ def reading(outcome: Outcome) -> str:
         said = f"{highest} has the most, {number(most, places)}{unit}, and {lowest} the least, "
         said += f"{number(least, places)}{unit}"
     furthest = _furthest(rows, outcome.experiment.bounds(outcome.settings), words)
-    return f"{column.capitalize()}{_about(words)}: {said}{furthest}."
+    return f"{column.capitalize()}{_about(words)}: {said}{_scatter(outcome, rows, words)}{furthest}."
 
 
 def table(outcome: Outcome) -> str:
@@ -151,7 +202,7 @@ def table(outcome: Outcome) -> str:
             places = decimals(row["unit"])
             shown = "  ".join(f"{number(row[column], places):>9}" for column in _HEAD[1:4])
             lines.append(f"{row['machine']:<{wide}}  {shown}  {signed(error(row), places):>16}")
-    lines += ["", reading(outcome), simulated_line(outcome.simulated), live_line(outcome.live, outcome.why_not_live)]
+    lines += ["", reading(outcome), *host_lines(outcome)]
     if notice := disturbed_line(outcome.live):
         lines.append(notice)
     return "\n".join(line.rstrip() for line in lines)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
+from decimal import Decimal
 from types import ModuleType
 from typing import Any
 
@@ -18,6 +20,7 @@ __all__ = [
     "quantity",
     "setting_line",
     "signed",
+    "significant",
 ]
 
 ABSENT = "–"
@@ -31,7 +34,7 @@ _KNOWN = {
 }
 _PHASES = {"before": "before", "during": "during the spike", "after": "after"}  # as in ``cpu_during``
 _UNITS = {"1": "fraction of the time", "1/s": "per second"}
-_TIMES = "slowdown"  # a ratio that may be above 1: so many times as long
+_SAID_UNITS = {"slowdown": "times"}  # a ratio that may be above 1 is no fraction of the time
 _DECIMALS = {"ms": 1, "1/s": 2, "MiB": 1, "B": 0, "Mbit/s": 1}  # of the others 3: a thousandth of a CPU, of a second
 
 
@@ -52,8 +55,8 @@ class Quantity:
 
     @property
     def after_number(self) -> str:
-        """The unit as it stands behind a number, with its space; a fraction has none."""
-        return "" if self.unit == "1" and self.name != _TIMES else f" {self.unit_words}"
+        """The unit as it stands behind a number, with its space; a fraction of the time has none."""
+        return "" if self.unit == "1" and not self.said_unit else f" {self.unit_words}"
 
     @property
     def places(self) -> int:
@@ -98,7 +101,7 @@ def quantity(experiment: ModuleType, name: str) -> Quantity:
     if stem != name and name not in labels:
         phase = _PHASES[name.rpartition("_")[2]]
         label, look_at = f"{label.partition(':')[0]}, {phase}", ""
-    return Quantity(name, experiment.QUANTITIES[name], label, look_at, *said_unit)
+    return Quantity(name, experiment.QUANTITIES[name], label, look_at, *(said_unit or [_SAID_UNITS.get(name, "")]))
 
 
 def number(value: float | None, places: int = 3) -> str:
@@ -115,6 +118,14 @@ def signed(value: float | None, places: int = 3) -> str:
         return ABSENT
     text = number(value, places)
     return text.replace("-", "−") if text.startswith("-") else f"+{text}"
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """A number with so many significant digits at most and never an exponent: "0.0077", "2550", "7,770,000"."""
+    if not math.isfinite(value):
+        return str(value)
+    rounded = Decimal(f"{value:.{digits}g}")
+    return format(rounded, ",f") if abs(rounded) >= 10_000 else format(rounded, "f")
 
 
 def listed(words: Sequence[str], last: str = "and") -> str:

@@ -22,6 +22,16 @@ def test_there_are_figures_without_a_live_host():
         assert figure.met is not None
 
 
+def test_all_that_is_timed_lasts_as_long_as_is_said(monkeypatch):
+    hosts = []
+    made = engine._busy_host
+    monkeypatch.setattr(engine, "_busy_host", lambda idle=0: hosts.append(made(idle)) or hosts[-1])
+    monkeypatch.setattr(engine, "_fleet", lambda: 1.0)
+    monkeypatch.setattr(engine, "_plain_fleet", lambda: 1.0)
+    engine.engine_figures(1, lambda _sentence: None)
+    assert len(hosts) == 2 * 4 and {round(host.now, 6) for host in hosts} == {engine._SECONDS}
+
+
 def test_so_many_slices_there_really_are():
     with engine._busy_host() as host:
         runs = [event for event in host.observe(engine._SECONDS).events if event.kind == "run"]

@@ -124,7 +124,7 @@ def test_run_all_runs_the_result_folded_and_the_lock_opens_it(here):
     prediction.lock(0.5, sure=90)
     assert reveal._inside.layout.display == ""
     assert reveal._button.layout.display == "none"
-    for words in ("You said 0.5 CPU", "theory 0.571 CPU", "live 0.56 CPU", "off by 0.071 CPU"):
+    for words in ("You said 0.5 CPU", "theory 0.571 CPU", "live 0.560 CPU", "off by 0.071 CPU"):
         assert words in shown_words(reveal.widget)
         assert words in reveal.text()
     assert "<details>" not in reveal.html()

@@ -19,10 +19,11 @@ def poured(demands, weights, capacity):
     return parts(low)
 
 
-def capped_turns(caps, cpus, offsets, steps=1000, warm=6, counted=4):
+def capped_turns(caps, cpus, offsets, steps=1000, warm=40, counted=4):
     """Spinning machines with quotas, walked through in small steps, every machine's period beginning at its own offset.
 
-    Gives (cpu, ready, throttled) of each, over whole periods after a warm-up.
+    Gives (cpu, ready, throttled) of each, over whole periods after a warm-up. It is long, as machines whose caps only
+    just hold go on for many periods before each repeats itself.
     """
     left = list(caps)
     books = [[0.0, 0.0, 0.0] for _ in caps]

@@ -1,7 +1,7 @@
 """`cpu-cap`: its theory against machines walked through their periods step by step, and the simulated host."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import labkit
@@ -32,11 +32,12 @@ def test_cpu_is_max_min_fairness_with_limits(caps, cpus):
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.data())
-def test_what_is_said_of_waiting_holds_wherever_the_periods_begin(data):
-    caps = data.draw(CAPS)
-    cpus = data.draw(st.sampled_from([1, 1, 1, len(caps)]))
-    offsets = data.draw(st.lists(st.integers(0, 999), min_size=len(caps), max_size=len(caps)))
+@given(st.lists(st.tuples(st.integers(1, 100), st.integers(0, 999)), min_size=1, max_size=5), st.integers(0, 3))
+@example([(1, 0), (27, 0), (70, 299)], 1)
+@example([(10, 448), (1, 528), (34, 744), (54, 30)], 1)
+def test_what_is_said_of_waiting_holds_wherever_the_periods_begin(machines, crowded):
+    caps, offsets = zip(*machines, strict=True)
+    cpus = 1 if crowded else len(caps)
     found = theory(Settings(caps=tuple(caps), cpus=cpus))
     walked = capped_turns([cap / 100 for cap in caps], cpus, offsets)
     for number, seen in enumerate(walked, 1):
@@ -75,6 +76,13 @@ def test_a_cap_is_changed_while_machines_run():
         host.observe(seconds=0.2)
         seen = host.observe(seconds=4)
     assert [seen.value(name, "cpu") for name in ("m1", "m2")] == pytest.approx([0.75, 0.10], abs=0.01)
+
+
+def test_all_stay_on_the_cpus_that_they_share():
+    with labkit.simulated(cpus=8) as host:
+        found = run(host, Settings())
+    assert {event.cpu for event in found.events if event.kind == "run"} == {0}
+    assert sum(found.value(f"m{number}", "cpu") for number in (1, 2, 3)) == pytest.approx(1, abs=0.01)
 
 
 def test_its_bound_is_for_what_it_was_derived_for():

@@ -56,6 +56,13 @@ def test_more_load_means_more_waiting():
     assert waited == sorted(waited) and waited[0] < 0.2 < 0.6 < waited[-1]
 
 
+def test_all_stay_on_the_cpus_that_they_share():
+    with labkit.simulated(cpus=8) as host:
+        found = run(host, Settings(cpus=2))
+    assert {event.cpu for event in found.events} == {0, 1}
+    assert sum(found.value(f"m{number}", "cpu") for number in range(1, 5)) == pytest.approx(2, abs=0.01)
+
+
 def test_too_many_vcpus_are_refused_with_the_numbers():
     with pytest.raises(SettingError, match="64 x 16"):
         validate(Settings(machines=64, vcpus=16))

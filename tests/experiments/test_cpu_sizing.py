@@ -8,10 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import labkit
-from labkit.experiments import SettingError, simulated_host
+from labkit.experiments import SettingError, cpu_sizing, simulated_host
+from labkit.experiments.arrivals import count
 from labkit.experiments.cpu_sizing import Settings, bounds, run, theory
 from labkit.experiments.queueing import erlang_c, half_width, mean_response
 from labkit.experiments.settings import from_text, validate
+from labkit.host import CpuLoad, RequestLoad
 
 from .oracles import birth_and_death, spread
 
@@ -46,7 +48,7 @@ def test_too_many_requests_have_no_response_time():
     found = theory(Settings(vcpus=(1, 1), arrival_rate=(40.0, 50.0)))
     assert found["m1", "response"] is None and found["m2", "response"] is None
     assert found["m2", "throughput"] == pytest.approx(40)
-    assert bounds(Settings(vcpus=(1, 2), arrival_rate=(50.0,))) == {}
+    assert set(bounds(Settings(vcpus=(1, 2), arrival_rate=(50.0,)))) == {("m2", "response")}
 
 
 @pytest.mark.parametrize(("servers", "rate", "requests"), [(1, 10, 2000), (1, 28, 5000), (2, 36, 2000), (4, 120, 1000)])
@@ -54,6 +56,28 @@ def test_the_interval_is_as_wide_as_independent_runs_scatter(servers, rate, requ
     # 80 runs know a standard deviation to 8%, both sides do; four times both together is allowed.
     expected = 1.96 * spread(servers, rate, 0.025, requests, 80)
     assert half_width(servers, rate, 0.025, requests) == pytest.approx(expected, rel=0.45)
+
+
+def test_its_closed_form_is_no_third_too_narrow():
+    # 2000 runs know a standard deviation to 1.6%. The queue began empty, which at this load costs 1% of the width.
+    expected = 1.96 * spread(1, 20, 0.025, 1000, 2000)
+    assert half_width(1, 20, 0.025, 1000) == pytest.approx(expected, rel=0.1)
+
+
+def test_of_few_requests_near_the_full_load_it_is_not_that_of_a_very_long_run():
+    expected = 1.96 * spread(1, 36, 0.025, 200, 1000)
+    # Both know a standard deviation of such lopsided means to about 5%.
+    assert half_width(1, 36, 0.025, 200) == pytest.approx(expected, rel=0.2)
+    assert expected < 0.3 < 1.96 * 0.025 * 1.9 / 0.1**2 / math.sqrt(200)
+
+
+def test_each_machine_has_a_bound_of_its_own():
+    asked = Settings(vcpus=(1, 1, 2), arrival_rate=(10.0, 50.0, 36.0))
+    assert bounds(asked) == {
+        ("m1", "response"): half_width(1, 10.0, 0.025, 200),
+        ("m3", "response"): half_width(2, 36.0, 0.025, 200),
+    }
+    assert bounds(asked)["m1", "response"] < 1.3 * 1.96 * spread(1, 10.0, 0.025, 200, 400)
 
 
 def test_the_interval_where_nobody_waits_is_that_of_the_work_alone():
@@ -94,6 +118,30 @@ def test_each_machine_is_alone_and_has_its_own_requests():
     assert [(row["machine"], row["quantity"], row["unit"]) for row in both.rows] == [
         (name, *what) for name in ("m1", "m2") for what in (("throughput", "1/s"), ("response", "s"))
     ]
+
+
+def test_it_is_pinned_to_as_many_cpus_as_it_has_vcpus():
+    alone = seen(vcpus=(1,), arrival_rate=(10.0,))[1]
+    with labkit.simulated(cpus=8, mode="fluid") as host:
+        host.create("other", pin=[0]).run(CpuLoad())
+        beside = run(host, Settings(vcpus=(1,), arrival_rate=(10.0,)))
+    # Whoever is on that CPU has half of it, and a request takes twice as long or more.
+    assert beside.value("m1", "response") > 2 * alone.value("m1", "response")
+
+
+def test_throughput_is_exact_where_nothing_is_left_to_chance(monkeypatch):
+    evenly = RequestLoad(tuple(0.1 * (number + 1) for number in range(20)), (0.01,) * 20)
+    monkeypatch.setattr(cpu_sizing, "count", lambda *_drawn: evenly)
+    found = seen(vcpus=(1,), arrival_rate=(10.0,), requests=20)[1]
+    assert found.value("m1", "throughput") == pytest.approx(10, rel=1e-9)
+    assert found.value("m1", "response") == pytest.approx(0.01, rel=1e-9)
+
+
+def test_each_machine_is_watched_as_long_as_requests_come():
+    found = seen()[1]
+    last = [count(200, rate, 0.025, 1, name).arrivals[-1] for name, rate in (("m1", 10.0), ("m2", 36.0))]
+    assert found.seconds == pytest.approx(sum(last))
+    assert found.series[0].times[-1] == pytest.approx(last[0], abs=0.2)
 
 
 def test_many_requests_take_seconds():

@@ -82,6 +82,28 @@ def test_shares_do_not_help_and_a_second_vcpu_does():
     )
 
 
+def test_the_spike_comes_when_it_is_said_to_come():
+    """At the standard 2, 4 and 6 s, where a second more or less makes a difference; nobody in anybody's way."""
+    runs = [seen(cpus=4, control="hot-add", seed=seed)[1] for seed in range(1, 13)]
+    for phase, rate, seconds in (("before", 10, 2), ("during", 80, 4)):
+        mean = sum(found.value("spike", f"cpu_{phase}") for found in runs) / len(runs)
+        assert mean == pytest.approx(rate * 0.02, abs=4 * luck(rate, 0.02, seconds * len(runs)) + 0.05)
+
+
+def test_a_request_counts_to_the_phase_in_which_it_came(monkeypatch):
+    asked = []
+    monkeypatch.setattr(cpu_spike, "mean_response", lambda _served, *edges: asked.append(edges))
+    seen(at=3.0, length=5.0, seconds=7.0)
+    assert asked == [(0, 3, 15), (3, 8, 15), (8, 15, 15)] * 3
+
+
+def test_shares_are_really_given():
+    # On one CPU they do count: with them spike has 0.8 of it, without a third.
+    asked, found = seen(control="shares", cpus=1, length=8.0)
+    assert cpu(theory(asked), "during")[0] == pytest.approx(0.8)
+    assert found.value("spike", "cpu_during") == pytest.approx(0.8, abs=0.05)
+
+
 def test_before_the_spike_nothing_has_been_done():
     before = {control: seen(control=control)[1] for control in ("none", "shares", "hot-add")}
     for name in NAMES:

@@ -16,10 +16,19 @@ pytestmark = pytest.mark.live
 
 @pytest.fixture
 def ballooning(host):
-    for ability in ("balloon", "requests"):
+    for ability in ("balloon", "filling"):
         if not (able := host.can(ability)):
             pytest.skip(able.reason)
     return host
+
+
+def test_what_stays_of_a_program_that_ran(ballooning):
+    machine = ballooning.create("m1", memory=128)
+    before = machine.memory_seen()["guest_free"]
+    job = machine.run(MemoryLoad(0))
+    job.wait(60)
+    job.cancel()
+    assert before - machine.memory_seen()["guest_free"] == pytest.approx(GUEST.files, abs=1.5)
 
 
 def arrived(machine, size):

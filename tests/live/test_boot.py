@@ -28,6 +28,7 @@ def test_a_cold_boot_goes_through_every_stage(host):
     after = time.monotonic()
     answered = machine.moments["answered"] + up - stamps["ready"] - values["agent"]
     assert before - 0.05 < answered < after + 0.05
+    assert "UTC" in seen.provenance.mechanisms["time stamps"]
     assert "known to 0.0" in seen.provenance.mechanisms["clocks"]
     assert [event.detail for event in seen.events] == list(STAGES)
     machine.stop()

@@ -256,3 +256,16 @@ def test_memory_that_runs_out(host, small_group):
     assert "Stop other machines or programs" in said
     host.close()
     assert left(host.root, host._id) == []
+
+
+def test_a_qemu_killed_while_its_requests_are_served(host):
+    machine = host.create("a")
+    job = machine.run(RequestLoad(tuple(0.05 * i for i in range(200)), (0.005,) * 200))
+    threading.Timer(3.0, os.kill, (machine.process, signal.SIGKILL)).start()
+    with pytest.raises(HostError) as caught:
+        job.wait(30)
+    said = clear(caught.value)
+    assert "a ended before its requests were served" in said or "the agent in a" in said
+    assert not job.running and job.result is None
+    host.close()
+    assert left(host.root, host._id) == []

@@ -123,6 +123,7 @@ def test_nothing_is_timed_by_a_clock_that_can_be_set():
         if (found := re.findall(r"\btime\.time\(\)", path.read_text())) and "node_modules" not in path.parts
     }
     assert asks == {
+        "live/boots.py": 1,  # the time of day at which a boot's moments were, for people
         "live/image.py": 1,  # whether an image was made after one began to wait, beside the files' own dates
         "live/domain.py": 1,  # the date in a machine's description, for people
         "course/safe_file.py": 1,  # how old a part is beside its date; one swept in vain is written anew
@@ -138,3 +139,13 @@ def test_a_jump_in_the_middle_of_a_measurement(host, jump, seconds):
     seen = host.observe(1.5)
     assert 1.4 < seen.seconds < time.monotonic() - begun + 0.1
     assert all(0 < moment < 5 for series in seen.series for moment in series.times)
+
+
+def test_a_boot_that_could_not_be_saved_leaves_nothing(shelf):
+    def breaks(path: Path) -> None:
+        path.write_text("half of it")
+        raise HostError("Could not save the booted guest: no space left on device.")
+
+    with pytest.raises(HostError):
+        saved.once("dddd", breaks)
+    assert not list(shelf.glob("dddd*")) or [path.suffix for path in shelf.glob("dddd*")] == [".lock"]

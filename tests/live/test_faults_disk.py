@@ -38,7 +38,7 @@ def small(tmp_path):
     if os.geteuid() != 0 or shutil.which("unshare") is None:
         pytest.skip("only root can mount a small file system here")
 
-    def run(place: str, size: str, program: str, **environment: str) -> dict:
+    def run(place: str, size: str, program: str, **environment: str):
         mounted = (
             f'mount --make-rprivate / && mkdir -p "{place}" && mount -t tmpfs -o size={size},mode=700 none "{place}"'
         )
@@ -77,13 +77,14 @@ print(json.dumps([code, json.loads(out.getvalue()), err.getvalue(), left()]))
     assert all(row["live"] is None and row["simulated"] is not None for row in document["rows"])
 
 
-def test_it_fills_while_libvirt_starts(host, small):
-    """Room enough is there when the host asks, and gone when libvirt writes."""
+@pytest.mark.parametrize("when", ["(fill(), configure(root))", "(configure(root), fill())"])
+def test_it_fills_while_the_host_is_opened(host, small, when):
+    """Room enough is there when labkit asks, and gone when it writes libvirt's settings, or libvirt its files."""
     program = """
 from labkit.live import capacity, driver
 capacity.PLACE = 0
 configure = driver._configure
-driver._configure = lambda root: (configure(root), fill())
+driver._configure = lambda root: WHEN
 import labkit
 try:
     labkit.live()
@@ -93,9 +94,24 @@ except HostError as error:
 time.sleep(2.5)  # the guardian's moment
 print(json.dumps([said, left()]))
 """
-    said, left = small(STREET, "4m", program)
+    said, left = small(STREET, "4m", program.replace("WHEN", when))
     assert "No space left on device" in said and "Free some space" in said
     assert left == []
+
+
+def test_what_libvirt_remembers_may_be_broken(host, small, tmp_path):
+    """Another process may be just writing it, and it is only a memory."""
+    program = """
+import labkit
+(small / "image").symlink_to(os.environ["IMAGE"])
+remembered = small / "capabilities" / f"user-{os.geteuid()}"
+remembered.mkdir(parents=True)
+(remembered / "gone.xml").symlink_to("/gone")
+with labkit.live() as host:
+    print(json.dumps(host.name))
+"""
+    image, cache = str((cache_root() / "image").resolve()), str(tmp_path / "cache")
+    assert small(cache, "12m", program, IMAGE=image, LABKIT_CACHE=cache).startswith("live host, this computer")
 
 
 def test_a_console_that_fills_the_disk(host, small):
@@ -127,7 +143,7 @@ print(json.dumps([seen, said, machines, again, [str(path) for path in root.glob(
 SAVES = """
 import labkit
 from labkit.live import capacity
-(small / "image").symlink_to(sys.argv[2] if len(sys.argv) > 2 else os.environ["IMAGE"])
+(small / "image").symlink_to(os.environ["IMAGE"])
 free = shutil.disk_usage(small).free
 {patch}
 with labkit.live() as host:

@@ -28,7 +28,7 @@ def settings():
 def sharing(host, monkeypatch):
     """A host that is allowed to switch the kernel's page merging on; what it was is what it has to be afterwards."""
     monkeypatch.setenv(ksm.CONSENT, "1")
-    for ability in ("sharing", "requests"):
+    for ability in ("sharing", "filling"):
         if not (able := host.can(ability)):
             pytest.skip(able.reason)
     before = settings()
@@ -109,22 +109,31 @@ def test_what_others_have_in_use_is_left_alone(sharing, monkeypatch):
 
 
 CRASH = """
-import labkit, os, signal
+import labkit, os, psutil, signal
 with labkit.live() as host:
     host.share_pages(7777)
     print(host.root, open("/sys/kernel/mm/ksm/run").read(), flush=True)
+    for child in psutil.Process().children():
+        if child.name().startswith("python") and "GUARDIAN" == "too":
+            child.kill()
+            child.wait()
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_all_is_put_back_after_a_crash(sharing, repository):
+@pytest.mark.parametrize("guardian_too", [False, True])
+def test_all_is_put_back_after_a_crash(sharing, repository, guardian_too):
+    """By the guardian; and where that is killed, too, by whoever clears the host's directory away."""
     before = settings()
+    crash = CRASH.replace("GUARDIAN", "too" if guardian_too else "not")
     done = subprocess.run(
-        [sys.executable, "-c", CRASH], capture_output=True, text=True, cwd=repository, timeout=120, check=False
+        [sys.executable, "-c", crash], capture_output=True, text=True, cwd=repository, timeout=120, check=False
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
     root, run = done.stdout.split()
     assert run == "1"
+    if guardian_too:
+        guardian.end_everything(root)
     ends = time.monotonic() + 20
     while settings() != before or Path(root).exists():
         assert time.monotonic() < ends, f"not put back: {settings()} was {before}"
@@ -138,3 +147,14 @@ def test_the_broom_writes_to_the_kernel_s_page_merging_alone(tmp_path):
     guardian.put_settings_back(str(tmp_path))
     assert other.read_text() == "mine"
     assert guardian.put_settings_back(str(tmp_path)) == []
+
+
+def test_a_host_that_is_closed_shares_no_more(sharing):
+    before = settings()
+    kept = sharing.share_pages(5000)
+    assert settings()["run"].strip() == "1" and kept.passes >= 0
+    with pytest.raises(HostError, match="in use"):
+        sharing.share_pages()
+    sharing.close()
+    assert settings() == before
+    kept.stop()

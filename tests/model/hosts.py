@@ -2,7 +2,8 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
-from math import inf
+from math import floor, inf
+from random import Random
 
 from hypothesis import strategies as st
 
@@ -79,8 +80,15 @@ def assert_no_overlap(seen: Observation) -> None:
             assert ends[key(event)] <= seen.seconds + 1e-9
 
 
-def by_period(seen: Observation, began: float = 0.0) -> dict[tuple[str, int | None, int], float]:
-    """CPU seconds of each vCPU in each period of 100 ms of the host's clock, from the time line alone.
+def period_start(machine: str, vcpu: int | None, seed: int = 0) -> float:
+    """When the first whole period of a vCPU's cap begins on the host's clock, in seconds; the same for ever."""
+    return PERIOD * Random(f"period/{seed}/{machine}/{vcpu}").random()
+
+
+def by_period(seen: Observation, began: float = 0.0, seed: int = 0) -> dict[tuple[str, int | None, int], float]:
+    """CPU seconds of each vCPU in each of its own periods of 100 ms, from the time line alone.
+
+    Period 0 is the first whole one of the host's clock; -1 is the one before, that was under way as the host opened.
 
     Parameters
     ----------
@@ -88,13 +96,16 @@ def by_period(seen: Observation, began: float = 0.0) -> dict[tuple[str, int | No
         What was seen.
     began : float
         When the observation began, on the host's clock.
+    seed : int
+        The host's.
     """
     total: dict[tuple[str, int | None, int], float] = defaultdict(float)
     for event in seen.events:
         if event.kind != "run":
             continue
-        begin, end = began + event.time, began + event.time + event.seconds
-        for period in range(int(begin / PERIOD) - 1, int(end / PERIOD) + 2):
+        begin = began + event.time - period_start(event.machine, event.vcpu, seed)
+        end = begin + event.seconds
+        for period in range(floor(begin / PERIOD) - 1, int(end / PERIOD) + 2):
             part = min(end, (period + 1) * PERIOD) - max(begin, period * PERIOD)
             if part > 0:
                 total[event.machine, event.vcpu, period] += part

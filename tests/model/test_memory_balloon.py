@@ -10,7 +10,7 @@ from labkit.model.memory import LINUX_MEMORY, GuestMemory
 
 # What the course's guest has, as measured on it: MiB of its kernel (33.246, and 70 bytes a page), of what runs in it,
 # of the files that a program of the tools leaves, and what the start touched and left.
-KERNEL, PER_MIB, USED, FILES, TOUCHED, RESERVE = 33.24609375, 70 / 4096, 28.2, 5.6, 16.2, 16.0
+KERNEL, PER_MIB, USED, FILES, TOUCHED, RESERVE = 33.24609375, 70 / 4096, 28.2, 5.3, 16.2, 16.0
 memories = st.integers(96, 1024)
 
 
@@ -179,3 +179,13 @@ def test_an_observation_tells_of_memory_where_it_matters_and_watching_changes_no
 def test_a_wrong_load(wrong):
     with pytest.raises(ValueError, match="must be"):
         MemoryLoad(**wrong)
+
+
+def test_a_fluid_host_says_that_it_has_no_balloon():
+    with labkit.simulated(mode="fluid") as host:
+        machine = host.create("m")
+        for ask in (machine.memory_seen, lambda: machine.set(memory=100)):
+            with pytest.raises(HostError, match="fluid host cannot do that"):
+                ask()
+        with pytest.raises(ValueError, match="a load is"):
+            machine.run(MemoryLoad(1))

@@ -91,6 +91,32 @@ def test_moving_takes_first():
     assert moves([50, 50], [100, 150], [0, 0], 160) == pytest.approx([70, 90])
 
 
+def by_bisection(wishes, minima, weights, total):
+    """clamp(level × weight, minimum, wish), the level found by halving."""
+
+    def parts(level):
+        return [
+            max(least, min(wish, level * weight)) for wish, least, weight in zip(wishes, minima, weights, strict=True)
+        ]
+
+    low, high = 0.0, 1e6
+    for _ in range(200):
+        middle = (low + high) / 2
+        low, high = (middle, high) if sum(parts(middle)) < total else (low, middle)
+    return parts(high)
+
+
+@given(data=st.data(), count=st.integers(1, 6))
+def test_shares_with_a_floor_and_a_ceiling(data, count):
+    draw = lambda least, most: [data.draw(st.integers(least, most)) for _ in range(count)]  # noqa: E731
+    minima, more, weights = draw(0, 500), draw(0, 500), draw(1, 20)
+    wishes = [least + extra for least, extra in zip(minima, more, strict=True)]
+    total = data.draw(st.integers(sum(minima), sum(wishes) + 50))
+    found = shared(wishes, minima, weights, total)
+    assert sum(found) == pytest.approx(min(total, sum(wishes)))
+    assert found == pytest.approx(by_bisection(wishes, minima, weights, total), abs=1e-6)
+
+
 # -- each by itself -------------------------------------------------------------------------------------------------
 
 

@@ -147,3 +147,28 @@ def test_memory_filled_anew_is_shared_no_more():
             assert sharing.saved == pytest.approx(4)  # what is cleared away stays until somebody writes there
             host.machines["m0"].run(MemoryLoad(2, 0.0, seed=9)).wait()
             assert sharing.saved == pytest.approx(2)
+
+
+@given(rooms.filter(lambda room: len(room) > 1), st.integers(0, 60), st.booleans())
+def test_a_machine_that_is_switched_off_shares_no_more(room, looked, zero_pages):
+    machines = furnished(room)
+    scanner = Scanner(machines, zero_pages=zero_pages)
+    scanner.scan(looked)
+    scanner.forget(machines[0])
+    assert scanner.saved <= saved(room[1:], zero_pages)
+    if any(room[1:]):
+        passed(scanner, 4)
+        assert scanner.saved == saved(room[1:], zero_pages)
+
+
+def test_switched_off_on_the_host():
+    with labkit.simulated() as host:
+        machines = [host.create(f"m{number}") for number in range(3)]
+        for machine in machines:
+            machine.run(MemoryLoad(2, 1.0))
+        host.observe(0.5)
+        sharing = host.share_pages(50_000)
+        host.observe(0.5)
+        assert sharing.saved == pytest.approx(4)
+        machines[1].stop()
+        assert sharing.saved == pytest.approx(2) and sharing.merged("m1") == 0

@@ -89,6 +89,14 @@ def test_none_is_lost_whatever_else_goes_on(gaps_and_work, vcpus, cpus, cap, spi
         assert host.observe(0.2).value("web", "cpu") == 0
 
 
+def test_the_worker_who_has_slept_longest_serves_next():
+    with simulated(2) as host:
+        machine = host.create("web", vcpus=2)
+        machine.run(RequestLoad(tuple(0.1 * number for number in range(6)), (0.01,) * 6))
+        runs = [event.vcpu for event in host.observe(0.6).events if event.kind == "run"]
+    assert runs == [0, 1] * 3
+
+
 @given(gaps_and_work=pieces, cap=st.sampled_from((0.1, 0.35)), vcpus=st.integers(1, 2))
 @settings(max_examples=40, deadline=None)
 def test_a_cap_holds_for_requests_too(gaps_and_work, cap, vcpus):

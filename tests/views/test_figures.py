@@ -1,6 +1,7 @@
 import dataclasses
 import subprocess
 import sys
+from types import ModuleType
 from xml.etree import ElementTree
 
 import pytest
@@ -82,3 +83,17 @@ def test_pyplot_is_never_used(both):
         "import sys; from labkit.views import run; run(host='simulated'); assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_long_title_is_written_in_lines(both):
+    short = figure(both).html
+    longer = "Look at what the guest believes it has: less than it was given, and why is that so, do you think?"
+    experiment = ModuleType("wordy")
+    experiment.__dict__.update(vars(both.experiment), LABELS={"cpu": ("CPU time used", longer)})
+    drawn = svgs(figure(dataclasses.replace(both, experiment=experiment)).html)[0]
+    texts = ["".join(element.itertext()).strip() for element in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    lines = [text for text in texts if text and text in longer]
+    assert " ".join(lines) == longer
+    assert max(map(len, lines)) <= 58
+    before = float(svgs(short)[0].get("viewBox").split()[3])
+    assert float(drawn.get("viewBox").split()[3]) > before

@@ -30,7 +30,7 @@ def test_bars_and_curves_carry_what_was_observed(both):
 
 def test_an_axis_ends_at_what_is_possible(experiment):
     outcome = compare(experiment, experiment.Settings(), live=lambda: FakeHost(kind="live", offset=5.0))
-    assert [entry["top"] for entry in build(outcome, 1)["quantities"]] == [1.05, 1.05]
+    assert [entry["top"] for entry in build(outcome, 1)["quantities"]] == [1.05, 1.0]
 
 
 def test_the_curves_slide_after_a_minute():

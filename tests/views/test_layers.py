@@ -161,6 +161,7 @@ def test_passings_are_read_off_the_events():
 def test_the_widget_is_taken_apart_by_its_buttons(counted):
     widget = Layers(counted)
     assert widget.step.layout.display == "none"
+    assert "Source: VMware" in widget._said.value
     widget.show.value = "scheduler"
     assert "own scheduler decides" in repr(widget).splitlines()[1]
     widget.show.value = "write"

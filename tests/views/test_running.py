@@ -72,11 +72,15 @@ def test_what_is_said_aloud_while_it_runs(monkeypatch):
 
     from labkit.views import running
 
-    line, said = SimpleNamespace(value=""), SimpleNamespace(value="")
+    shown = []
+    line = SimpleNamespace(tell=lambda words, done=1.0: shown.append(words))
+    said = SimpleNamespace(value="")
     monkeypatch.setattr(running, "_progress_line", lambda: (line, said))
     tell = running._Teller()
     heard = []
-    for words in ("opening the live host", "Measuring", "measuring for 2 s, look 2", "The load in m1"):
+    for words in ("opening the live host", "Measuring", "Booting saved-21724", "measuring for 2 s, look 2", "The load in m1"):
         tell(words, 0.5)
         heard.append(said.value)
-    assert heard == ["Starting the live host.", "Measuring.", "Measuring.", "The guests are at work."]
+    starting = "Starting the live host."
+    assert heard == [starting, "Measuring.", starting, "Measuring.", "The guests are at work."]
+    assert shown[2] == "starting a guest for the first time; later ones are quicker"

@@ -1,8 +1,10 @@
 import dataclasses
+from types import ModuleType
 
 from labkit.experiments.outcome import compare
 from labkit.views import table
-from labkit.views.text import reading
+from labkit.views.text import live_line, reading
+from labkit.views.words import quantity
 
 from .fakes import FakeHost
 
@@ -22,7 +24,7 @@ m1           0.857      0.857      0.847            −0.010
 m2           0.714      0.714      0.714            +0.000
 m3           0.429      0.429      0.429            +0.000
 
-Live: m1 0.153, m2 0.286, m3 0.571 CPU; live and simulated are at most 0.010 apart (on m1), within the bound of 0.03.
+Live: m1 0.153, m2 0.286, m3 0.571 CPU; live and simulated are at most 0.010 CPU apart (on m1), within the bound of 0.03.
 simulated host, 1 CPU, 6 s of its own clock
 live host, 1 CPU, on TCG, shares by libvirt's cgroup"""
 
@@ -74,3 +76,19 @@ def test_of_many_machines_the_sentence_names_two(experiment):
 def test_64_machines(experiment):
     outcome = compare(experiment, experiment.Settings(shares=(9,) * 64, cpus=8), simulated=lambda: FakeHost(8))
     assert "m64" in table(outcome)
+
+
+def test_of_a_hosts_mechanisms_those_that_were_needed(both):
+    origin = dataclasses.replace(both.live.provenance, mechanisms={"shares": "a cgroup", "harm": "the guest's kernel"})
+    outcome = dataclasses.replace(both, live=dataclasses.replace(both.live, provenance=origin))
+    assert "shares by a cgroup" in table(outcome) and "harm" not in table(outcome)
+    assert live_line(outcome.live).endswith("shares by a cgroup and harm by the guest's kernel")
+
+
+def test_a_slowdown_is_no_fraction_of_the_time():
+    module = ModuleType("slow")
+    module.QUANTITIES = {"slowdown": "1", "ready": "1"}
+    assert quantity(module, "slowdown").heading == "slowdown (times)"
+    assert quantity(module, "slowdown").after_number == " times"
+    assert quantity(module, "ready").unit_words == "fraction of the time"
+    assert quantity(module, "ready").after_number == ""

@@ -53,4 +53,4 @@ def test_a_size_goes_in_powers_of_two(panel):
     (size,) = panel.controls.by_setting["size"]
     shown = dict(size.options)
     assert size.value == 1024.0
-    assert shown["1 024"] == 1024.0 and shown["65 536"] == 65536.0 and shown["2 097 152"] == 2097152.0
+    assert shown["1024"] == 1024.0 and shown["65,536"] == 65536.0 and shown["2,097,152"] == 2097152.0

@@ -52,6 +52,7 @@ def two_machines(values: Mapping[str, Any], where: Literal["live", "simulated"] 
 
     said, host = "", None
     if where == "live":
+        print("Starting two machines and filling them; with real guests that takes some twenty seconds.", flush=True)
         try:
             host = labkit.live()
             answer = host.can("balloon")
@@ -70,15 +71,14 @@ def two_machines(values: Mapping[str, Any], where: Literal["live", "simulated"] 
         yield host, said or "On the simulated host."
 
 
-def look(values: Mapping[str, Any], where: Literal["live", "simulated"] = "live") -> str:
-    """What there is to be seen of the two machines' memory, as a table in plain text; see `two_machines`."""
+def look(values: Mapping[str, Any], where: Literal["live", "simulated"] = "live") -> None:
+    """Print what there is to be seen of the two machines' memory, as a table; see `two_machines`."""
     with two_machines(values, where) as (host, said):
         seen = {name: host.machines[name].memory_seen() for name in MACHINES}
     lines = [f"{'MiB':<16}" + "".join(f"{name:>10}" for name in MACHINES)]
     for what in ("size", "guest_total", "guest_free", "host_resident"):
         lines.append(f"{what:<16}" + "".join(f"{seen[name][what]:>10.0f}" for name in MACHINES))
     print("\n".join([*lines, said]))
-    return said
 
 
 def reclaim_goal(

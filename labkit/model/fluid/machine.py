@@ -84,6 +84,7 @@ class FluidMachine:
         pin: Iterable[int] | None = None,
         cap: float | None = None,
         vcpus: int | None = None,
+        memory: str | float | None = None,
     ) -> None:
         """Change the machine while it runs; what is not given stays as it was.
 
@@ -98,15 +99,20 @@ class FluidMachine:
             The most CPU time it may use, in CPU, from 0.01; ``math.inf`` lifts a cap.
         vcpus : int, optional
             How many vCPUs it has, from what it has to `maximum_vcpus`.
+        memory : str or float, optional
+            What its balloon leaves it: a fluid host has no balloon.
 
         Raises
         ------
         HostError
-            Where the machine or the host has been switched off, or reservations could not be kept any more.
+            Where the machine or the host has been switched off, reservations could not be kept any more, or its memory
+            is to be changed.
         ValueError
             Where an argument is outside its range.
         """
         self._check_on()
+        if memory is not None:
+            self.memory_seen()
         guest = self.guest
         weight = guest.shares if shares is None else checked_whole("shares", shares, *SHARES)
         cpus = guest.pin if pin is None else checked_pin(pin, self.host.cpus)
@@ -129,6 +135,17 @@ class FluidMachine:
         for asked, words in changes:
             if asked is not None:
                 self.host.note(f"set {self.name} {words}")
+
+    def memory_seen(self) -> dict[str, float]:
+        """What the machine has of memory: a fluid host does not know.
+
+        Raises
+        ------
+        HostError
+            Always, with what to do.
+        """
+        able = self.host.can("balloon")
+        raise HostError(able.reason, able.remedy)
 
     def run(self, load: Load) -> SimulatedJob:
         """Start a load in the machine.

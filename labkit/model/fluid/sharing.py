@@ -143,9 +143,11 @@ class Sharing:
 
         A cap is a quota in every period, and whoever has not used it up runs as if there were none. So one period is
         gone through: all run at their parts, until the first has used up its quota; then the others, until the next
-        has. From then on to the period's end a machine is throttled, with all of its vCPUs that have work; before
-        that, those that did not run were ready. (Where vCPUs are many and machines few, this leaves CPUs idle at the
-        end of a period which the mean rates use; the rates are the fair ones, this only divides up the rest.)
+        has. From then on to the period's end a machine is throttled, with all of its vCPUs that have work; before that,
+        those that did not run were ready. All periods begin together here: those of `labkit.model.bandwidth` begin at
+        moments of their own, and where several machines' caps hold, more of their waiting is throttled there, and less
+        ready. (Where vCPUs are many and machines few, this leaves CPUs idle at the end of a period which the mean rates
+        use; the rates are the fair ones, this only divides up the rest.)
         """
         stopped = [0.0] * len(busy)
         quotas = {

@@ -63,6 +63,12 @@ class SimulatedSharing:
         pages = self._machines.get(machine)
         return self._scanner.merged(pages) / PAGES_PER_MIB if pages is not None else 0.0
 
+    def forget(self, machine: str) -> None:
+        """A machine has been switched off: its pages are no more."""
+        pages = self._machines.pop(machine, None)
+        if pages is not None:
+            self._scanner.forget(pages)
+
     def stop(self) -> None:
         """Give each machine its own pages again, and stop. Stopping twice is no error."""
         if self._on:

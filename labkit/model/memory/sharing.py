@@ -97,6 +97,16 @@ class Scanner:
         pages.state[place] = _ALONE
         pages.seen[place] = None
 
+    def forget(self, pages: Pages) -> None:
+        """A machine has been switched off: its pages are no more."""
+        for place, state in enumerate(pages.state):
+            if state != _ALONE:
+                self.part(pages, place)
+        for content in [content for content, (whose, _place) in self._unstable.items() if whose is pages]:
+            del self._unstable[content]
+        pages.contents, pages.seen, pages.state = [], [], bytearray()
+        pages.scanner = None
+
     def part_all(self) -> None:
         """Give every machine its own pages again, and forget them."""
         for pages in self._machines:

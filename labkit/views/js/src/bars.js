@@ -10,7 +10,7 @@ export function bars(frame, quantity, width, prefix, describedBy) {
     .map((machine, index) => ({ machine, index }))
     .filter(({ index }) => shown.some((column) => quantity[column][index] != null));
   const many = rows.length > 8;
-  const thick = many ? 7 : 11;
+  const thick = many ? 10 : 11; // the numbers beside the bars are 10 px high
   const left = Math.min(90, 14 + 7 * Math.max(2, ...rows.map(({ machine }) => machine.name.length)));
   const right = (many ? 34 : 42) + (quantity.unit === "CPU" || quantity.unit === "1" ? 0 : 12);
   const step = thick * shown.length + (many ? 5 : 9);

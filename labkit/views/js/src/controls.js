@@ -53,6 +53,8 @@ function keepFocus(top) {
     (event) => {
       const stop = event.target.closest?.(".labkit-stop");
       if (!stop) return;
+      // The kernel may be busy and answer late: that it was asked to stop is said at once.
+      if (stop.lastChild) stop.lastChild.textContent = "Stopping…";
       const waiting = setInterval(() => {
         const simulated = top.querySelector(".widget-toggle-buttons button");
         if (top.isConnected && (!simulated || simulated.disabled || stop.offsetParent)) return;

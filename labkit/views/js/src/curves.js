@@ -1,9 +1,13 @@
 // One quantity against time: theory as thin dotted reference lines, simulated dashed, live solid with markers.
 import { apart, marker, marks, px, safe } from "./drawing.js";
 
+const NAMED = 24; // up to so many lines each has its name beside it
+
 export function curves(frame, quantity, data, width, describedBy) {
-  const height = 168;
-  const [left, right, top, floor] = [38, 40, 8, height - 32];
+  const named = frame.machines.filter((_, index) => quantity.curves.some(({ machine }) => machine === index));
+  const height = Math.max(168, 40 + 12 * Math.min(named.length, NAMED)); // room for a name beside each line
+  const longest = Math.max(2, ...named.map(({ name }) => name.length));
+  const [left, right, top, floor] = [38, Math.min(96, 26 + 7 * longest), 8, height - 32];
   const [from, to] = frame.span;
   const lines = quantity.curves.map(({ column, machine, t, v, n }) => ({
     column,
@@ -50,12 +54,17 @@ export function curves(frame, quantity, data, width, describedBy) {
     parts.push(`<path d="${path}" class="lk-curve lk-curve-${column}" stroke="${look.colour}"${dash}/>`);
     if (dots) parts.push(`<path d="${dots}" class="lk-dots" stroke="${look.colour}" fill="${look.colour}"/>`);
   }
-  if (last.size <= 10) {
-    const named = [...last.keys()];
+  if (last.size <= NAMED) {
     const placed = apart([...last.values()], 12, floor);
-    named.forEach((machine, index) =>
-      parts.push(`<text x="${width - right + 5}" y="${px(placed[index] + 4)}" class="lk-name">${safe(frame.machines[machine].name)}</text>`),
-    );
+    [...last].forEach(([machine, level], index) => {
+      const { colour, name } = frame.machines[machine];
+      const y = px(placed[index]);
+      // Names that had to make room for each other are tied to their lines.
+      parts.push(
+        `<path d="M${width - right + 2},${px(level)}L${width - right + 11},${y}h4" class="lk-tie" stroke="${colour}"/>`,
+        `<text x="${width - right + 18}" y="${y + 4}" class="lk-name">${safe(name)}</text>`,
+      );
+    });
   }
   const name = `Curves, ${quantity.heading}, against time from ${from.toFixed(0)} to ${to.toFixed(0)} s`;
   return `<svg role="img" aria-label="${safe(name)}" aria-describedby="${describedBy}" width="${width}" height="${height}" class="lk-curves">${parts.join("")}</svg>`;

@@ -5,39 +5,45 @@ import { marks, px, safe } from "./drawing.js";
 const HELD = 16; // px: the height of a throttled machine's lane
 const SHORTEST = 4; // ms: the closest that zooming goes
 
-/** A window on the time line, in ms. */
+/** A window on the time line, in ms: at first where it begins, or around the moment that it is about. */
 export class Span {
   constructor(first) {
     this.first = first;
-    this.from = 0;
-    this.to = first;
+    this.around = null;
   }
 
-  /** Keeps the window inside the run; a shorter run pulls it in. */
-  fit(total) {
-    const size = Math.min(this.to - this.from, total);
-    this.from = Math.max(0, Math.min(this.from, total - size));
+  /** Keeps the window inside what is known, and goes to where that is about another moment. */
+  fit({ from, ms, moment }) {
+    const around = moment ?? from;
+    if (this.around !== around) {
+      this.around = around;
+      this.reset({ from, ms, moment });
+      return;
+    }
+    const size = Math.min(this.to - this.from, ms - from);
+    this.from = Math.max(from, Math.min(this.from, ms - size));
     this.to = this.from + size;
   }
 
-  zoom(factor, total) {
+  zoom(factor, line) {
     const middle = (this.from + this.to) / 2;
-    const size = Math.min(total, Math.max(SHORTEST, (this.to - this.from) * factor));
+    const size = Math.min(line.ms - line.from, Math.max(SHORTEST, (this.to - this.from) * factor));
     this.from = middle - size / 2;
     this.to = middle + size / 2;
-    this.fit(total);
+    this.fit(line);
   }
 
-  move(part, total) {
+  move(part, line) {
     const size = this.to - this.from;
     this.from += size * part;
     this.to = this.from + size;
-    this.fit(total);
+    this.fit(line);
   }
 
-  reset(total) {
-    this.from = 0;
-    this.to = Math.min(this.first, total);
+  reset(line) {
+    this.from = line.moment == null ? line.from : line.moment - this.first / 2;
+    this.to = this.from + this.first;
+    this.fit(line);
   }
 }
 
@@ -122,6 +128,9 @@ export function gantt(frame, data, span, width, prefix) {
       `<text x="${left - 6}" y="${y + HELD - 4}" text-anchor="end">${safe(frame.machines[machine].name)}</text>`,
     );
   });
+  const { moment } = frame.gantt;
+  if (moment != null && moment > span.from && moment < span.to)
+    parts.push(`<path d="M${px(x(moment))},0V${floor}" class="lk-moment"/>`);
   const { found, places } = marks(span.from, span.to, Math.max(2, (width - left - right) / 70));
   for (const mark of found)
     parts.push(

@@ -8,7 +8,6 @@ import { memoryBars, memoryKey, memoryStrips, memoryTable, stretch } from "./mem
 import { table } from "./table.js";
 
 const SPOKEN_EVERY = 6000; // ms between two announcements while live numbers stream in
-let views = 0;
 
 const KEYS = {
   ArrowLeft: "earlier",
@@ -23,7 +22,7 @@ const KEYS = {
 const SKELETON = (id) => `
 <div class="lk-patterns"></div>
 <p class="lk-where"></p>
-<p class="lk-reading"></p>
+<p><span class="lk-reading"></span> <span class="lk-computing" hidden>computing…</span></p>
 <section class="lk-time" role="group" aria-labelledby="${id}-time">
   <h3 id="${id}-time">Which machine ran when <span class="lk-window"></span></h3>
   <div class="lk-buttons" role="group" aria-label="Move and zoom the time line">
@@ -31,9 +30,9 @@ const SKELETON = (id) => `
     <button type="button" data-do="later" aria-label="Later">▶</button>
     <button type="button" data-do="closer" aria-label="Zoom in">+</button>
     <button type="button" data-do="wider" aria-label="Zoom out">−</button>
-    <button type="button" data-do="whole" >Back to 0</button>
+    <button type="button" data-do="whole" class="lk-back">Back to 0</button>
   </div>
-  <div class="lk-lanes" role="group" tabindex="0" aria-label="Time line of the CPUs. Left and right move it, plus and minus zoom, 0 goes back to 0 ms."></div>
+  <div class="lk-lanes" role="group" tabindex="0" aria-label="Time line of the CPUs. Left and right move it, plus and minus zoom, 0 goes back."></div>
   <p class="lk-held-key" hidden><svg class="lk-swatch" width="26" height="10" aria-hidden="true"></svg>crossed out, below the CPUs: <em>throttled</em>. The machine wants to run, and its own cap keeps it off the CPUs.</p>
   <details class="lk-turns"><summary>The time line in numbers</summary><div class="lk-turns-table"></div></details>
   <p class="lk-unseen lk-moved" role="status" aria-live="polite"></p>
@@ -61,8 +60,9 @@ function numbers(view) {
 }
 
 function render({ model, el }) {
-  views += 1;
-  const prefix = `lk${views}`;
+  // On the window, as every panel has a copy of this module: two that share a prefix would share their patterns.
+  window.labkitViews = (window.labkitViews ?? 0) + 1;
+  const prefix = `lk${window.labkitViews}`;
   const root = document.createElement("div");
   root.className = "labkit-view";
   root.setAttribute("role", "group");
@@ -106,12 +106,17 @@ function render({ model, el }) {
   }
 
   function drawTime(frame) {
-    const total = frame.gantt.ms;
+    const line = frame.gantt;
     part("time").hidden = !frame.gantt.n;
     if (!frame.gantt.n) return;
     span ??= new Span(root.clientWidth < 500 ? 60 : 120);
-    span.fit(total);
-    part("window").textContent = `(${frame.gantt.note}, ${span.from.toFixed(0)} to ${span.to.toFixed(0)} of the first ${total.toFixed(0)} ms)`;
+    span.fit(line);
+    const shown = `${line.note}, ${span.from.toFixed(0)} to ${span.to.toFixed(0)}`;
+    const known = line.from ? `ms, of ${line.from.toFixed(0)} to ${line.ms.toFixed(0)} ms` : `of the first ${line.ms.toFixed(0)} ms`;
+    const about = line.moment == null ? "" : `; the line at ${line.moment.toFixed(0)} ms is when it happens`;
+    part("window").textContent = `(${shown} ${known}${about})`;
+    const back = `Back to ${(line.moment ?? line.from).toFixed(0)}`;
+    if (part("back").textContent !== back) part("back").textContent = back;
     const [first] = held(frame, data);
     part("held-key").hidden = first === undefined;
     part("held-key").firstChild.innerHTML = `<rect width="26" height="10" fill="url(#${prefix}-throttled-${first})"/>`;
@@ -178,13 +183,13 @@ function render({ model, el }) {
 
   function act(what) {
     const frame = model.get("frame");
-    const total = frame?.gantt?.ms;
-    if (!total || !span) return;
-    if (what === "earlier") span.move(-0.25, total);
-    if (what === "later") span.move(0.25, total);
-    if (what === "closer") span.zoom(0.5, total);
-    if (what === "wider") span.zoom(2, total);
-    if (what === "whole") span.reset(total);
+    const line = frame?.gantt;
+    if (!line?.ms || !span) return;
+    if (what === "earlier") span.move(-0.25, line);
+    if (what === "later") span.move(0.25, line);
+    if (what === "closer") span.zoom(0.5, line);
+    if (what === "wider") span.zoom(2, line);
+    if (what === "whole") span.reset(line);
     drawTime(frame);
     part("moved").textContent = `${span.from.toFixed(0)} to ${span.to.toFixed(0)} ms`;
   }
@@ -218,12 +223,18 @@ function render({ model, el }) {
     }
   });
   sized.observe(root);
+  const computing = () => {
+    part("computing").hidden = !model.get("computing");
+  };
   model.on("change:frame", schedule);
+  model.on("change:computing", computing);
+  computing();
   schedule();
   return () => {
     sized.disconnect();
     clearTimeout(speak);
     model.off("change:frame", schedule);
+    model.off("change:computing", computing);
   };
 }
 

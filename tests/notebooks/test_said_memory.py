@@ -1,0 +1,85 @@
+"""The numbers that lesson 03 says are those that the simulated host gives, as in `test_said_numbers`."""
+
+from pathlib import Path
+
+import pytest
+
+from labkit import views
+from labkit.experiments import load
+from labkit.experiments.memory_published import published
+from labkit.experiments.settings import SettingError
+
+SOURCE = Path(__file__).resolve().parents[2] / "notebooks" / "source" / "03-memory.md"
+BALLOON, DYNAMIC, OVERCOMMIT, SHARING = "memory-balloon", "memory-dynamic", "memory-overcommit", "memory-sharing"
+
+SAID = [
+    # experiment, settings, machine, quantity, column, and the sentence with the place of the number
+    (BALLOON, {"target": 256}, "m1", "guest_free", "simulated", "{:.0f} MiB are free in the guest"),
+    (BALLOON, {"target": 256}, "m1", "host_resident", "simulated", "the host holds {:.0f} of the 256 MiB"),
+    (BALLOON, {"target": 128}, "m1", "host_resident", "simulated", "as the balloon grows, to {:.0f} MiB"),
+    (BALLOON, {"target": 128, "memory": 128}, "m1", "guest_total", "simulated", "has {:.1f} MiB to deal out"),
+    (BALLOON, {"target": 128}, "m1", "guest_total", "simulated", "the ballooned one {:.1f} MiB"),
+    (BALLOON, {"target": 160}, "m1", "guest_free", "theory", "says that {:.0f} MiB are free"),
+    (BALLOON, {"target": 160}, "m1", "guest_total", "theory", "{:.0f} in all as the guest sees it"),
+    (BALLOON, {"target": 160}, "m1", "host_resident", "theory", "what the balloon has left: {:.0f}"),
+    (OVERCOMMIT, {}, "m1", "slowdown", "theory", "With `balloon` the programs take {:.2f} times as long"),
+    (OVERCOMMIT, {"reclaim": "swap"}, "m1", "slowdown", "simulated", "With `swap` it is {:.2f} times"),
+    (OVERCOMMIT, {"reclaim": "sharing"}, "m1", "slowdown", "simulated", "costs almost nothing ({:.2f} times)"),
+    (OVERCOMMIT, {"reclaim": "sharing"}, "m1", "reclaimed", "simulated", "gets back less: {:.0f} MiB"),
+    (OVERCOMMIT, {}, "m1", "reclaimed", "theory", "of {:.0f} that are lacking"),
+    (SHARING, {}, "host", "saved", "theory", "{:.0f} MiB: of the 24 MiB"),
+]
+
+
+@pytest.fixture(scope="module")
+def source():
+    return SOURCE.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("said", SAID, ids=lambda said: f"{said[0]}-{said[-1]}")
+def test_what_is_said_is_what_is_seen(source, said):
+    experiment, settings, machine, quantity, column, sentence = said
+    value = views.run(experiment, host="simulated", **settings).value(machine, quantity, column)
+    assert sentence.format(value) in source
+
+
+def of_all(policy, quantity):
+    rows = views.run(DYNAMIC, host="simulated", policy=policy).rows
+    return {row["machine"]: row["simulated"] for row in rows if row["quantity"] == quantity}
+
+
+def test_the_policies_leave_as_much_short_as_said(source):
+    short, idle = of_all("static", "short"), of_all("static", "idle")
+    worst, best = max(short, key=short.get), max(idle, key=idle.get)
+    assert f"short of {sum(short.values()):.0f} MiB on average, while {sum(idle.values()):.0f} MiB lie idle" in source
+    assert f"`{worst}` is short of {short[worst]:.0f}, and `{best}` has {idle[best]:.0f} to spare" in source
+    others = [sum(of_all(policy, "short").values()) for policy in ("dynamic", "hyper-v", "esxi")]
+    said = "With `dynamic` it is {:.0f}, with `hyper-v` {:.0f}, with `esxi` {:.0f} MiB"
+    assert said.format(*others) in source
+    assert min(others) > 0.5  # "None of them comes to nothing"
+
+
+def test_the_least_that_a_guest_is_left_is_as_said(source):
+    with pytest.raises(SettingError) as refused:
+        views.run(BALLOON, host="simulated", target=64)
+    least = str(refused.value).split("target must be ")[1].split(" ")[0]
+    assert f"says that {least} MiB or more would do" in source
+
+
+def test_what_is_in_use_is_as_said(source):
+    seen = views.run(BALLOON, host="simulated", target=256)
+    used = seen.value("m1", "guest_total") - seen.value("m1", "guest_free")
+    assert f"it uses {used:.0f} MiB now" in source and f"It has {used:.0f} MiB in use" in source
+    kept = 256 - seen.value("m1", "guest_total")
+    assert f"64 − {kept:.0f} for its kernel − {used:.0f} in use" in source
+
+
+def test_the_bound_is_as_said(source):
+    module = load(BALLOON)
+    assert f"by less than {module.bounds(module.Settings())['host_resident']:.1f} MiB" in source
+
+
+def test_the_two_machines_of_the_paper_are_as_said(source):
+    rows = [row.ours for row in published() if "Two machines" in row.what]
+    assert [round(value) for value in rows] == [180, 180, 104, 256]
+    assert "each gets half, 180 MB" in source and "104 MB for it, all 256 MB for the busy one" in source
