@@ -17,13 +17,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
-from labkit.host import CpuLoad, HostError, RequestLoad
+from labkit.host import CpuLoad, HostError, MemoryLoad, RequestLoad
 
 if TYPE_CHECKING:
     from labkit.live import ForeignHost, LiveHost
     from labkit.model import FluidHost, SimulatedHost
 
-__all__ = ["CpuLoad", "HostError", "RequestLoad", "live", "simulated"]
+__all__ = ["CpuLoad", "HostError", "MemoryLoad", "RequestLoad", "live", "simulated"]
 __version__ = "0.1.0"
 
 

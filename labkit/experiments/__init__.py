@@ -35,9 +35,10 @@ NAMES = (
     "isolation",
     "overhead",
     "boot",
-    "memory-dynamic",
     "memory-balloon",
+    "memory-dynamic",
     "memory-sharing",
+    "memory-overcommit",
 )
 
 

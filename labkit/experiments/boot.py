@@ -29,12 +29,12 @@ what that call takes. The provenance tells it as `clocks`, with how much that ma
 `time stamps`.
 
 Simulated is the same chain played with the stages' durations as they were measured once, in a run apart from any
-comparison, on another computer, which the provenance names (`labkit.model.booting`). So what can be compared is which
+comparison, on a computer that the provenance names (`labkit.model.booting`). So what can be compared is which
 stage takes how much of the whole, and how cold and saved differ, not seconds.
 
 Bound between live and simulated
 --------------------------------
-None for what takes time, as it is another computer's; decided before this experiment first ran live. For ``saved``, 0
+None for what takes time, as it is that computer's; decided before this experiment first ran live. For ``saved``, 0
 for `firmware`, `kernel` and `init`, which do not take place.
 """
 
@@ -83,7 +83,7 @@ HEADLINE = "total"
 SKIPPED = ("firmware", "kernel", "init")
 """The stages that a saved machine does not go through."""
 BOUNDS = dict.fromkeys(SKIPPED, 0.0)
-UNBOUNDED = "How long a stage takes depends on the computer; what is simulated was measured on another one."
+UNBOUNDED = "How long a stage takes depends on the computer; what is simulated was measured on one of them."
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ class Parameter:
     source : str
         Where it was published, and on what it was measured; or why it is assumed.
     assumed : bool
-        Whether nobody published it.
+        Whether nobody published it, or not as it is used here: the source then says what it was made of.
     """
 
     value: float
@@ -71,13 +71,13 @@ class Costs:
         2000 / _CLOCK,
         "s",
         "2,000 cycles: A. Landau, M. Ben-Yehuda, A. Gordon, 'SplitX: split guest/hypervisor execution on multi-core', "
-        "WIOV 2011, section 1; Xeon X5570 at 2.93 GHz, KVM of Linux 2.6.34",
+        "WIOV 2011; Xeon X5570 at 2.93 GHz, KVM of Linux 2.6.34",
     )
     device: Parameter = Parameter(
         20e-6,
         "s",
-        "K. Rister's measurement, told by S. Hajnoczi with the patches 'aio: experimental virtio-blk polling mode' on "
-        "the list qemu-devel, November 2016: 'the guest->host notification takes around 20 us'",
+        "K. Rister's measurement, told by S. Hajnoczi on the list qemu-devel with his patches for polling (archived as "
+        "message 412486, 2016 or so): 'the guest->host notification takes around 20 us'",
     )
     ticks: Parameter = Parameter(250.0, "1/s", "CONFIG_HZ=250, Debian's kernel", assumed=True)
     exits_per_tick: Parameter = Parameter(
@@ -90,6 +90,7 @@ class Costs:
         "G. Venkitachalam, B.-H. Lim, 'Virtualizing I/O devices on VMware Workstation's hosted virtual machine "
         "monitor', USENIX 2001, the table of where time goes; on a Pentium III at 733 MHz, taken as so many cycles, "
         "and for a disk as for a network card",
+        assumed=True,
     )
     world_switch: Parameter = Parameter(
         2000 / _CLOCK,
@@ -102,16 +103,18 @@ class Costs:
         14.0,
         "1",
         "the exit itself, 6 to 10 VMREADs, 2 to 6 VMWRITEs and a VMRESUME of the inner KVM, each of which exits where "
-        "the processor has no VMCS shadowing: counted by A. Altea, pull request 130 of intel/haxm, 2018",
+        "the processor has no VMCS shadowing: reads and writes as counted by A. Altea, pull request 130 of intel/haxm, "
+        "2018; their middles, 8 and 4, and two more",
+        assumed=True,
     )
     translated: Parameter = Parameter(
         4.0,
         "1",
-        "F. Bellard, 'QEMU, a fast and portable dynamic translator', USENIX 2005, section 4: 'about 4 times slower "
+        "F. Bellard, 'QEMU, a fast and portable dynamic translator', USENIX 2005: 'about 4 times slower "
         "than native code on integer code'; x86 on x86, QEMU 0.4.2",
     )
     software_mmu: Parameter = Parameter(
-        2.0, "1", "Bellard, ibid.: 'in full system emulation, the cost of the software MMU induces a slowdown of 2'"
+        2.0, "1", "Bellard, ibid.: the software MMU of full system emulation costs a factor of 2"
     )
 
 

@@ -18,6 +18,11 @@ _RESERVATION = Ability(
     reason="libvirt and Linux have no reservation of CPU time.",
     remedy="Cap the other machines, so that they leave what this one needs; or use the simulated host.",
 )
+_NO_SWAP = Ability(
+    False,
+    reason="A guest of this course has no disk to swap to, and to make the host swap would slow down all of it.",
+    remedy="Use the simulated host.",
+)
 _OLD_IMAGE = Ability(
     False,
     reason="The guest image was made before it had a server in it.",
@@ -40,6 +45,7 @@ def ability_of(host: LiveHost, ability: str) -> Ability:
         "filling": Ability(True, "a program in the guest") if host.image.serves else _OLD_IMAGE,
         "sharing": ksm.ability(host),
         "boots": _here(host, "the console's time stamps, and the agent's first answer"),
+        "reclaim": _NO_SWAP,
         "harm": Ability(True, "the guest's own kernel, told so by the agent"),
         "inside": agent,
         "network programs": NO_NETWORK,

@@ -117,9 +117,10 @@ class DelegatedGroups:
         done = threading.Event()
         thread = threading.Thread(target=done.wait, name="labkit-trial", daemon=True)
         thread.start()
+        assert thread.native_id is not None  # it has started
         group = self.group / name
         try:
-            self._settle(group, [thread.native_id or 0])
+            self._settle(group, [thread.native_id])
             (group / self._weight).write_text("100")
             for file, value in self._quota_in(group / "vcpu0", 100_000, 50_000):
                 file.write_text(value)

@@ -87,7 +87,8 @@ class LiveHost:
         self._opened_by = os.getpid()
         self._journal = Journal()
         self.shelf = Shelf(self.root, self._id, self._journal, self.provenance, progress)
-        self.shares = delegated.found(driver) or share_mechanisms.mechanism(driver.privileged)
+        shares: share_mechanisms.Shares = delegated.found(driver) or share_mechanisms.mechanism(driver.privileged)
+        self.shares = shares
         self._weights: dict[str, float] = {}
         self.known_speed = 0.0
         self._sharing: KernelSharing | None = None

@@ -26,11 +26,12 @@ _HOW = {
 
 _OF_SLICES = {
     "balloon": "a program in the guest that takes free pages and gives them to the host ({title})",
-    "boots": "a chain of stages, each as long as it was measured to be once on another computer",
+    "boots": "a chain of stages, each as long as it was measured to be once",
     "filling": "a program that writes pages of known content",
     "harm": "a machine that is gone, or that asks for CPU time",
     "inside": "what the machine was given",
     "network programs": "a program of the model, with the published costs of leaving a guest",
+    "reclaim": "a balloon, random swapping, or a scanner for equal pages",
     "sharing": "a scanner that keeps one of equal pages ({title})",
     "programs": "a program of the model, with the published costs of leaving a guest",
 }

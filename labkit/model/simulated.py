@@ -15,6 +15,7 @@ import simpy
 from simpy.events import Event, Timeout
 
 from labkit.host import Ability, HostError, MemoryLoad, Observation, mebibytes
+from labkit.host.paging import Programs
 from labkit.host.timing import Program
 from labkit.model.abilities import ability_of
 from labkit.model.arguments import (
@@ -32,6 +33,7 @@ from labkit.model.jobs import LONGEST, SimulatedJob
 from labkit.model.loads import drive
 from labkit.model.machine import SHARES, SimulatedMachine
 from labkit.model.memory import MEMORY_RULES, SimulatedSharing
+from labkit.model.memory.swapping import reclaim
 from labkit.model.observing import observe
 from labkit.model.rules import RULES
 from labkit.model.scheduler import Scheduler
@@ -182,6 +184,24 @@ class SimulatedHost:
         """Make a virtual disk; see `labkit.host.Host.disk`."""
         self.check_open()
         return make_disk(self, self._disks, name, size, format, cluster)
+
+    def reclaim(
+        self, machines: Mapping[str, float], programs: Programs, how: str, *, memory: float, store: str, seconds: float
+    ) -> Observation:
+        """Get memory back while programs work in machines; see `labkit.host.paging.ReclaimsMemory.reclaim`."""
+        self.check_open()
+        self.note(f"reclaim memory by {how}")
+        return reclaim(
+            self.env,
+            machines,
+            programs,
+            how,
+            memory=memory,
+            store=store,
+            seconds=seconds,
+            seed=self.seed,
+            name=self.name,
+        )
 
     def share_pages(self, rate: float | None = None) -> SimulatedSharing:
         """Look for equal pages of the machines that are there, and keep one of each, until it is stopped.

@@ -80,14 +80,16 @@ def curves_of(outcome: Outcome) -> list[Curve]:
     return curves
 
 
-def _moment(outcome: Outcome) -> float | None:
-    """When that happens which the experiment is about, in s: of one in phases its setting ``at``; else None."""
-    phases = any(family(name) != name for name in outcome.experiment.QUANTITIES)
-    return getattr(outcome.settings, "at", None) if phases else None
+def _moment(outcome: Outcome) -> tuple[float | None, str]:
+    """When that happens which the experiment is about, in s, and what: of one in phases its setting ``at``."""
+    if all(family(name) == name for name in outcome.experiment.QUANTITIES):
+        return None, ""
+    abouts = {field.name: field.metadata.get("about", "") for field in dataclasses.fields(outcome.settings)}
+    return getattr(outcome.settings, "at", None), abouts.get("at", "")
 
 
 def _time_line(
-    seen: Observation | None, machines: Mapping[str, int], block: _Block, moment: float | None
+    seen: Observation | None, machines: Mapping[str, int], block: _Block, moment: float | None, about: str
 ) -> dict[str, Any]:
     """The blocks of the CPUs' time line, four numbers a block: start, length (ms), CPU and machine of each.
 
@@ -113,8 +115,9 @@ def _time_line(
         cpus = max(cpus, int(cpu) + 1)
     at = len(block.numbers)
     block.numbers.extend(packed)
-    stretch = {"from": begin * 1000, "ms": end * 1000, "moment": None if moment is None else moment * 1000}
-    return {"cpus": cpus, **stretch, "at": at, "n": len(packed) // 4, "note": "simulated"}
+    place = {"at": at, "n": len(packed) // 4}
+    middle = {"moment": None if moment is None else moment * 1000, "about": about}
+    return {"cpus": cpus, "from": begin * 1000, "ms": end * 1000, **middle, **place, "note": "simulated"}
 
 
 def _over_time(name: str, outcome: Outcome, curves: list[dict[str, Any]], machines: int) -> dict[str, Any]:
@@ -226,7 +229,7 @@ def build(
         "machines": looks_for_browser(list(machines)),
         "quantities": quantities,
         "span": list(span or (0.0, latest)),
-        "gantt": _time_line(time_line, machines, block, _moment(outcome)),
+        "gantt": _time_line(time_line, machines, block, *_moment(outcome)),
         "memory": memory.entry(outcome, shown, machines, block.put),
     }
     return frame | {"data": block.bytes()}

@@ -119,6 +119,35 @@ def test_live_streams_follows_and_stops(opened):
     page.wait_for_function("() => document.activeElement.textContent.trim() === 'Simulated'", timeout=5000)
 
 
+def test_a_second_panel_keeps_its_colours_when_the_first_is_out_of_sight(opened):
+    """Lab leaves out what is scrolled away: patterns that both panels called the same would then be nobody's."""
+    page = opened(PANEL, PANEL, *["print('line\\n' * 60)"] * 2, PANEL).page
+    page.wait_for_function("() => document.querySelectorAll('.labkit-view[data-drawn]').length === 3")
+    ids = page.evaluate("() => [...document.querySelectorAll('.labkit-view pattern')].map((pattern) => pattern.id)")
+    assert ids and len(ids) == len(set(ids))
+    last = page.locator(".labkit-view").last
+    last.scroll_into_view_if_needed()
+    strangers = last.evaluate(
+        """(view) => [...view.querySelectorAll('[fill^="url("]')]
+          .map((drawn) => drawn.getAttribute("fill").slice(5, -1))
+          .filter((id) => !view.querySelector(`pattern[id="${id}"]`))"""
+    )
+    assert strangers == []
+
+
+def test_another_cells_live_run_takes_over_and_says_so(opened):
+    page = opened(PANEL, PANEL).page
+    page.wait_for_function("() => document.querySelectorAll('.labkit-view[data-drawn]').length === 2")
+    live = page.get_by_role("button", name="Live", exact=True)
+    live.first.click()
+    page.wait_for_selector(".labkit-view[data-mode=live]")
+    live.last.click()
+    page.wait_for_selector("text=Another cell's live run has taken over")
+    assert page.locator(".labkit-view").first.get_attribute("data-mode") == "live"  # what was measured stays
+    page.get_by_role("button", name="Stop").click()
+    page.wait_for_selector("text=The guests are off; this is what they got")
+
+
 def test_where_live_is_impossible_it_says_why(opened):
     page = opened(IMPOSSIBLE).page
     page.get_by_role("button", name="Live").click()
@@ -159,7 +188,7 @@ def test_a_frame_that_comes_while_the_last_is_drawn_is_not_lost(opened):
     handle.focus()
     for _ in range(12):
         page.keyboard.press("ArrowLeft")
-    share = int(page.locator(".widget-readout").nth(2).inner_text().replace(" ", ""))
+    share = int(page.locator(".widget-readout").nth(2).inner_text().replace(",", ""))
     expected = share / (256 + 512 + share)
     page.wait_for_function(
         "(expected) => Math.abs(document.querySelector('.lk-bar[data-machine=m3][data-column=theory]').dataset.value"

@@ -19,7 +19,7 @@ MAY_KNOW = {
     "views": {"host", "experiments", "front door", "products"},
     "course": {"host", "experiments", "front door", "products", "views"},
 }
-FRONT_DOOR = {"simulated", "CpuLoad", "HostError", "RequestLoad", "__version__"}
+FRONT_DOOR = {"simulated", "CpuLoad", "HostError", "MemoryLoad", "RequestLoad", "__version__"}
 DRAWING = {"matplotlib", "ipywidgets", "anywidget", "IPython", "traitlets"}
 BROUGHT_ALONG = {
     "host": set(),

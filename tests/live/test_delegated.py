@@ -95,6 +95,8 @@ with labkit.live() as host:
     told["cpu"], told["throttled"] = seen.value("m", "cpu"), seen.value("m", "throttled")
     machine.set(vcpus=2)
     told["threads"].append(machine.vcpu_threads)
+    host.observe(1.0)
+    told["counters"] = [str(file.relative_to(group)) for file in machine.throttle_counters]
     told["grown"] = read(group)
     machine.set(shares=600, cap=float("inf"))
     told["freed"] = read(group)
@@ -112,6 +114,7 @@ def test_each_vcpu_s_thread_has_its_part_of_the_cap_and_the_machine_its_shares(a
     assert told["named"] and told["before"] == told["after"] == 0
     assert told["made"] == {".": [["300"], ["-1"], []], "vcpu0": [["1024"], ["25000"], [str(first)]]}
     parts = {f"vcpu{n}": [["1024"], ["12500"], [str(thread)]] for n, thread in enumerate((first, second))}
+    assert told["counters"] == ["vcpu0/cpu.stat", "vcpu1/cpu.stat"]
     assert told["grown"] == {".": [["300"], ["-1"], []]} | parts
     free = {f"vcpu{n}": [["1024"], ["-1"], [str(thread)]] for n, thread in enumerate((first, second))}
     assert told["freed"] == {".": [["600"], ["-1"], []]} | free

@@ -42,7 +42,8 @@ def test_the_doctor_knows_what_is_missing():
     rows = {row["name"]: row for row in json.loads(ended.stdout)["rows"]}
     assert rows["libvirt for Python"]["state"] == "absent"
     assert "./course open" in rows["libvirt for Python"]["remedy"]
-    assert json.loads(ended.stdout)["lessons"] == {"00": "simulated", "02": "simulated"}
+    lessons = json.loads(ended.stdout)["lessons"]
+    assert {"00", "01", "02"} <= set(lessons) and set(lessons.values()) == {"simulated"}
 
 
 def test_a_truncated_image(tmp_path):

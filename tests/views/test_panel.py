@@ -5,6 +5,7 @@ import pytest
 
 from labkit.host import HostError
 from labkit.views import Panel
+from labkit.views.cells import Cell
 from labkit.views.controls import steps
 from labkit.views.session import stop_running
 
@@ -22,7 +23,8 @@ def until(true, seconds=10.0):
 def nothing_left_running():
     yield
     stop_running()
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("labkit live")]
+    # A thread has told how it ended a moment before it is over.
+    until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("labkit live")])
 
 
 @pytest.fixture
@@ -181,7 +183,7 @@ def test_stop_while_it_boots(hosts):
     panel.stop(wait=5)
     assert hosts[0].closed.is_set()
     assert not hosts[0].machines
-    assert panel.alert.value == ""
+    assert panel.alert.value == "" and panel.asked.value == ""
     assert panel.switch.value == "Simulated"
 
 
@@ -193,8 +195,83 @@ def test_one_live_run_at_a_time(open_live, hosts):
     other.start()
     until(lambda: other.outcome.live is not None)
     assert hosts[0].closed.is_set()
+    until(lambda: "live run has taken over; the guests of this one were switched off" in one.alert.value)
+    assert "Press Live to start again." in one.alert.value
     assert one.switch.value == "Simulated"
+    assert one.outcome.live is not None  # what had been measured stays
     other.stop(wait=5)
+    until(lambda: other.switch.value == "Simulated")
+    assert other.alert.value == ""  # this end was the person's wish
+
+
+def test_a_new_panel_leaves_live_runs_alone_unless_its_cell_runs_again(open_live, hosts, monkeypatch):
+    runs = [Cell("a cell", "first run")]
+    monkeypatch.setattr("labkit.views.panel.this_cell", lambda: runs[-1])
+    panel = Panel("cpu-shares", open_live=open_live)
+    panel.start()
+    until(lambda: panel.outcome.live is not None)
+    for other in (Cell("a cell", "first run"), Cell("another cell", "its run"), Cell()):
+        runs.append(other)
+        Panel("cpu-shares")
+        seen = panel.outcome.live.seconds
+        until(lambda seen=seen: panel.outcome.live.seconds > seen)
+        assert not hosts[0].closed.is_set()
+    runs.append(Cell("a cell", "second run"))
+    Panel("cpu-shares")
+    until(hosts[0].closed.is_set)
+
+
+def test_stop_answers_at_once_and_old_commands_go(hosts):
+    slow = threading.Event()
+
+    class Slow(FakeHost):
+        def observe(self, seconds, every=0.2):
+            slow.wait(5)
+            return super().observe(seconds, every)
+
+    def opened():
+        hosts.append(Slow(kind="live"))
+        return hosts[-1]
+
+    panel = Panel("cpu-shares", open_live=opened)
+    panel.start()
+    until(lambda: "virsh start m3" in panel.asked.value)
+    assert panel.said.value == "Measuring."
+    panel.stop()
+    assert panel.stop_button.description == "Stopping…"
+    assert "stopping" in panel.progress.value
+    slow.set()
+    until(lambda: panel.switch.value == "Simulated")
+    assert panel.stop_button.description == "Stop"
+    panel.controls.by_setting["shares"][0].value = 512
+    assert panel.asked.value == ""
+
+
+def test_while_newer_numbers_are_computed_it_says_so():
+    seen, panels = [], []
+
+    def opened(_settings):
+        seen.extend(panel.view.computing for panel in panels)
+        return FakeHost()
+
+    panels.append(Panel("cpu-shares", open_simulated=opened))
+    panels[0].controls.by_setting["shares"][0].value = 512
+    assert seen == [True]
+    assert not panels[0].view.computing
+
+
+def test_controls_that_make_no_difference_are_hidden():
+    panel = Panel("cpu-monopoly")
+    by_setting = panel.controls.by_setting
+
+    def hidden(name):
+        return by_setting[name][0].layout.display == "none"
+
+    assert hidden("shares") and hidden("cap") and not hidden("seconds")
+    by_setting["control"][0].value = "cap"
+    assert hidden("shares") and not hidden("cap")
+    panel.reset_button.click()
+    assert hidden("cap")
 
 
 def test_closing_the_panel_ends_the_guests(open_live, hosts):

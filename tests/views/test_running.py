@@ -78,7 +78,13 @@ def test_what_is_said_aloud_while_it_runs(monkeypatch):
     monkeypatch.setattr(running, "_progress_line", lambda: (line, said))
     tell = running._Teller()
     heard = []
-    for words in ("opening the live host", "Measuring", "Booting saved-21724", "measuring for 2 s, look 2", "The load in m1"):
+    for words in (
+        "opening the live host",
+        "Measuring",
+        "Booting saved-21724",
+        "measuring for 2 s, look 2",
+        "The load in m1",
+    ):
         tell(words, 0.5)
         heard.append(said.value)
     starting = "Starting the live host."

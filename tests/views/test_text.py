@@ -24,7 +24,8 @@ m1           0.857      0.857      0.847            −0.010
 m2           0.714      0.714      0.714            +0.000
 m3           0.429      0.429      0.429            +0.000
 
-Live: m1 0.153, m2 0.286, m3 0.571 CPU; live and simulated are at most 0.010 CPU apart (on m1), within the bound of 0.03.
+Live: m1 0.153, m2 0.286, m3 0.571 CPU; live and simulated are at most 0.010 CPU apart (on m1), \
+within the bound of 0.03.
 simulated host, 1 CPU, 6 s of its own clock
 live host, 1 CPU, on TCG, shares by libvirt's cgroup"""
 

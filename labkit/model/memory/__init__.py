@@ -2,7 +2,7 @@
 
 One idea a file: the numbers (`rules`), a guest's shelves (`guest`), the balloon (`balloon`), a program that fills
 memory (`filling`), all that one machine has of it (`holding`), equal pages (`sharing`) and who looks for them
-(`scanning`).
+(`scanning`), what a guest wants (`demand`), what the host gets back (`reclaim`) and what it has to swap (`swapping`).
 """
 
 from __future__ import annotations

@@ -113,13 +113,14 @@ function render({ model, el }) {
     span.fit(line);
     const shown = `${line.note}, ${span.from.toFixed(0)} to ${span.to.toFixed(0)}`;
     const known = line.from ? `ms, of ${line.from.toFixed(0)} to ${line.ms.toFixed(0)} ms` : `of the first ${line.ms.toFixed(0)} ms`;
-    const about = line.moment == null ? "" : `; the line at ${line.moment.toFixed(0)} ms is when it happens`;
+    const about = line.moment == null ? "" : `; the line at ${line.moment.toFixed(0)} ms: ${line.about}`;
     part("window").textContent = `(${shown} ${known}${about})`;
     const back = `Back to ${(line.moment ?? line.from).toFixed(0)}`;
     if (part("back").textContent !== back) part("back").textContent = back;
     const [first] = held(frame, data);
     part("held-key").hidden = first === undefined;
-    part("held-key").firstChild.innerHTML = `<rect width="26" height="10" fill="url(#${prefix}-throttled-${first})"/>`;
+    const fill = first === undefined ? "none" : `url(#${prefix}-throttled-${first})`;
+    part("held-key").firstChild.innerHTML = `<rect width="26" height="10" fill="${fill}"/>`;
     part("lanes").innerHTML = gantt(frame, data, span, Math.max(260, root.clientWidth - 2), prefix);
     part("turns-table").innerHTML = turns(frame, data, span);
   }
