@@ -16,7 +16,8 @@ matters.
 """
 
 from labkit.model.fluid import FluidHost
+from labkit.model.opening import simulated
 from labkit.model.rules import LINUX, RULES, Rules
-from labkit.model.simulated import SimulatedHost, simulated
+from labkit.model.simulated import SimulatedHost
 
 __all__ = ["FluidHost", "LINUX", "RULES", "Rules", "SimulatedHost", "simulated"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from math import inf
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import simpy
 from simpy.events import Event, Timeout
@@ -39,10 +39,7 @@ from labkit.model.rules import RULES
 from labkit.model.scheduler import Scheduler
 from labkit.model.timing import times
 
-if TYPE_CHECKING:
-    from labkit.model.fluid import FluidHost
-
-__all__ = ["SimulatedHost", "simulated"]
+__all__ = ["SimulatedHost"]
 
 CPUS = 256
 MACHINES = 10_000
@@ -380,22 +377,3 @@ class SimulatedHost:
         if len(machines) > 20:
             lines.append(f"  and {len(machines) - 20} more")
         return "\n".join(lines)
-
-
-def simulated(
-    cpus: int = 2, *, rules: str = "kvm", seed: int = 0, mode: Literal["slices", "fluid"] = "slices"
-) -> SimulatedHost | FluidHost:
-    """Open a simulated host, one of time slices or a fluid one; see `SimulatedHost` and `labkit.model.FluidHost`.
-
-    Raises
-    ------
-    ValueError
-        Where an argument is outside its range, or there is no such mode.
-    """
-    if mode == "slices":
-        return SimulatedHost(cpus, rules=rules, seed=seed)
-    if mode == "fluid":
-        from labkit.model.fluid import FluidHost
-
-        return FluidHost(cpus, rules=rules, seed=seed)
-    raise ValueError(f"mode is 'slices' or 'fluid', not {mode!r:.40}")

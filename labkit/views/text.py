@@ -126,7 +126,8 @@ def _furthest(rows: list[dict[str, Any]], bounds: Mapping[Any, float], words: Qu
     limits = {of["machine"]: limit for _, of in apart if (limit := bound_of(bounds, of)) is not None}
     beyond = [of["machine"] for difference, of in apart if difference > limits.get(of["machine"], inf)]
     if len(set(limits.values())) > 1:  # each machine has its own
-        return said + (f", {listed(beyond)} beyond its bound" if beyond else ", each within its bound")
+        whose = "its bound" if len(beyond) == 1 else "their bounds"
+        return said + (f", {listed(beyond)} beyond {whose}" if beyond else ", each within its bound")
     bound = limits.get(row["machine"])
     return said + ("" if bound is None else f", {'beyond' if beyond else 'within'} the bound of {significant(bound)}")
 

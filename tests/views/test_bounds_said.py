@@ -38,6 +38,7 @@ OWN = {("m1", "response"): 0.01, ("m2", "response"): 0.3}
     [
         ((0.035, 0.3), OWN, "at most 0.100 s apart (on m2), each within its bound."),
         ((0.055, 0.3), OWN, "at most 0.100 s apart (on m2), m1 beyond its bound."),
+        ((0.055, 0.6), OWN, "at most 0.400 s apart (on m2), m1 and m2 beyond their bounds."),
         ((0.035, 0.3), {"response": 0.15}, "at most 0.100 s apart (on m2), within the bound of 0.15."),
         ((0.035, 0.3), {"response": 0.05}, "at most 0.100 s apart (on m2), beyond the bound of 0.05."),
         ((0.035, 0.3), {}, "at most 0.100 s apart (on m2)."),

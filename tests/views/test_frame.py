@@ -98,3 +98,19 @@ def test_theory_is_a_step_where_the_settings_change():
     (curve,) = tape.curves
     assert curve.times == [0, 3, 3, 4]
     assert curve.values == [0.5, 0.5, 0.25, 0.25]
+
+
+def test_of_a_run_in_phases_the_time_line_is_around_its_moment():
+    import labkit
+    from labkit.experiments import cpu_spike
+
+    settings = cpu_spike.Settings(at=3.0)
+    frame = build(compare(cpu_spike, settings, simulated=lambda: labkit.simulated(cpus=2)), 1)
+    gantt = frame["gantt"]
+    assert gantt["from"] < gantt["moment"] == 3000 < gantt["ms"]
+    assert gantt["about"] == "when the spike begins"
+    data = numbers(frame)[gantt["at"] : gantt["at"] + 4 * gantt["n"]]
+    starts, lengths = data[0::4], data[1::4]
+    assert min(starts) >= gantt["from"] and min(lengths) >= 0
+    assert all(start + length <= gantt["ms"] + 1e-3 for start, length in zip(starts, lengths, strict=True))
+    assert any("12 s of its own clock" not in line and "all phases together" in line for line in frame["where"])

@@ -93,3 +93,18 @@ def test_a_slowdown_is_no_fraction_of_the_time():
     assert quantity(module, "slowdown").after_number == " times"
     assert quantity(module, "ready").unit_words == "fraction of the time"
     assert quantity(module, "ready").after_number == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(0.00769947, "0.0077"), (2553.0, "2550"), (7.767e6, "7,770,000"), (0.03, "0.03"), (0.0, "0"), (6.0, "6")],
+)
+def test_three_digits_are_enough_and_there_is_no_exponent(value, said):
+    assert significant(value) == said
+
+
+def test_a_mechanism_has_no_exponent_either(both):
+    mechanisms = {"requests": "a server in the guest; 1 CPU second = 7.767e+06 rounds"}
+    origin = dataclasses.replace(both.live.provenance, mechanisms=mechanisms)
+    line = live_line(dataclasses.replace(both.live, provenance=origin))
+    assert "1 CPU second = 7,770,000 rounds" in line
