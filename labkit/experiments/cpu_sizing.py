@@ -71,7 +71,7 @@ NEEDS = ("pin", "requests")
 QUANTITIES = {"throughput": "1/s", "response": "s"}
 LABELS = {
     "throughput": ("Requests done", "As many as come, while the machine keeps up with them."),
-    "response": ("Response time of a request", "The longer the bar, the longer people wait for an answer."),
+    "response": ("Mean response time of a request", "The longer the bar, the longer people wait for an answer."),
 }
 BOUNDS: dict[str, float] = {}  # those there are depend on the settings and the machine: see bounds
 _REQUESTS = 400_000  # of all machines together

@@ -72,7 +72,7 @@ NEEDS = ("pin", "requests", "inside")
 QUANTITIES = {"alive": "1", "response": "ms"}
 LABELS = {
     "alive": ("Alive at the end", "1 for a machine that still runs and answers, 0 for one that does not.", "1 or 0"),
-    "response": ("Response time of a request", "The longer the bar, the longer people wait for an answer."),
+    "response": ("Mean response time of a request", "The longer the bar, the longer people wait for an answer."),
 }
 HEADLINE = "response"
 BOUNDS = {"alive": 0.0}  # and for the response one that depends on the settings: see bounds

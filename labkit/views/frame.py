@@ -126,6 +126,7 @@ def _over_time(name: str, outcome: Outcome, curves: list[dict[str, Any]], machin
     words = known(name, unit)
     heading = f"{words.label.partition(':')[0]}, from the beginning to the end ({words.unit_words})"
     entry: dict[str, Any] = {"name": name, "unit": unit, "heading": heading, "places": words.places, "curves": curves}
+    entry["fraction"] = words.is_fraction
     return entry | {column: [None] * machines for column in COLUMNS}
 
 
@@ -134,11 +135,11 @@ def _column(rows: list[dict[str, Any]], column: str, machines: Mapping[str, int]
     return [by_machine.get(machine) for machine in machines]
 
 
-def _possible(unit: str, settings: Any) -> float | None:
+def _possible(entry: Mapping[str, Any], settings: Any) -> float | None:
     """The most that can be measured: a fraction's whole, and of CPUs one for each vCPU; None where nothing is known."""
-    if unit == "1":
+    if entry["fraction"]:
         return 1.0
-    if unit != "CPU":
+    if entry["unit"] != "CPU":
         return None
     counts = [1.0]
     for field in dataclasses.fields(settings):
@@ -159,10 +160,10 @@ def _scales(quantities: list[dict[str, Any]], settings: Any, numbers: Sequence[f
         for line in (line for other in related for line in other["curves"] if line["column"] != "live"):
             foreseen.append(max(numbers[line["v"] : line["v"] + line["n"]]))
         measured = [value for other in related for value in other["live"] if value]
-        possible = _possible(entry["unit"], settings)
+        possible = _possible(entry, settings)
         # A clock's ticks can make a fraction of the time a little more than all of it, and a CPU's use too: the axis of
         # fractions ends at all of it, that of CPUs leaves a twentieth more; the numbers are shown as they are.
-        spare = 1.0 if entry["unit"] == "1" else 1.05
+        spare = 1.0 if entry["fraction"] else 1.05
         entry["top"] = None if possible is None else spare * max([possible, *foreseen])
         entry["whole"] = _WHOLE.get(entry["unit"], 0.0)
         if len(related) > 1:
@@ -208,6 +209,7 @@ def build(
     for name, those in text.by_quantity(rows).items():
         words = quantity(outcome.experiment, name)
         entry: dict[str, Any] = {"name": name, "unit": words.unit, "heading": words.heading, "places": words.places}
+        entry["fraction"] = words.is_fraction
         entry |= {column: _column(those, column, machines) for column in COLUMNS}
         quantities.append(entry | {"curves": lines.get(name, [])})
     for name in dict.fromkeys(family(entry["name"]) for entry in quantities):

@@ -212,6 +212,7 @@ class Panel(widgets.VBox):
         if not session.stopping:
             self.switch.disabled = self.stop_button.disabled = True  # until the guests are gone
             self.stop_button.description = _STOPPING
+            self.progress.tell("")  # its seconds begin anew
             self.progress.tell("stopping: the guests are being switched off", 0.0)
             self.said.value = "Stopping. The guests are being switched off."
         session.stop(wait)

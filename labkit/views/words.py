@@ -54,9 +54,14 @@ class Quantity:
         return self.said_unit or _UNITS.get(self.unit, self.unit)
 
     @property
+    def is_fraction(self) -> bool:
+        """Whether it is a part of the time, and so never above 1; a slowdown, say, is a pure number and may be."""
+        return self.unit == "1" and not self.said_unit
+
+    @property
     def after_number(self) -> str:
         """The unit as it stands behind a number, with its space; a fraction of the time has none."""
-        return "" if self.unit == "1" and not self.said_unit else f" {self.unit_words}"
+        return "" if self.is_fraction else f" {self.unit_words}"
 
     @property
     def places(self) -> int:

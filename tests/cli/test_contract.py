@@ -315,11 +315,11 @@ def test_a_reader_that_leaves():
 
 def test_interrupted():
     """Ctrl-C in the middle of a long simulation: exit 130 and one line."""
-    words = ["run", "cpu-shares", "--set", "seconds=120", "--set", f"shares={','.join(['3'] * 64)}", "--set", "cpus=8"]
+    words = ["run", "cpu-sizing", "--set", "requests=100000"]  # some five seconds
     started = subprocess.Popen(
         [sys.executable, "-m", "labkit.cli", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=TOP
     )
-    time.sleep(0.6)
+    time.sleep(1.5)
     started.send_signal(signal.SIGINT)
     out, err = started.communicate(timeout=30)
     assert (started.returncode, out) == (130, "")

@@ -151,6 +151,13 @@ def test_the_second_prediction_shows_both(kept):
     assert "50% sure on average and right in 1 of 2" in here.progress().text()
 
 
+def test_numbers_beside_each_other_have_as_many_digits_and_a_hair_is_no_number(here):
+    ask(here).lock(0.25)
+    reveal = here.reveal("first", "x", value={"theory": 0.250286, "live": 0.25})
+    assert "theory 0.250 CPU, live 0.250 CPU." in reveal.text()
+    assert "You were off by less than 0.001 CPU from theory" in reveal.text()
+
+
 def test_near_enough_both_times(here):
     for name, value in (("first", 0.49), ("second", 0.5)):
         ask(here, name).lock(value)

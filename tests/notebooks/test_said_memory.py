@@ -11,7 +11,7 @@ from labkit.experiments.memory_published import published
 from labkit.experiments.settings import SettingError
 
 SOURCE = Path(__file__).resolve().parents[2] / "notebooks" / "source" / "03-memory.md"
-BALLOON, DYNAMIC, SHARING = "memory-balloon", "memory-dynamic", "memory-sharing"
+BALLOON, DYNAMIC, OVERCOMMIT, SHARING = "memory-balloon", "memory-dynamic", "memory-overcommit", "memory-sharing"
 
 SAID = [
     # experiment, settings, machine, quantity, column, and the sentence with the place of the number
@@ -23,6 +23,12 @@ SAID = [
     (BALLOON, {"target": 160}, "m1", "guest_free", "theory", "says that {:.0f} MiB are free"),
     (BALLOON, {"target": 160}, "m1", "guest_total", "theory", "{:.0f} in all as the guest sees it"),
     (BALLOON, {"target": 160}, "m1", "host_resident", "theory", "what the balloon has left: {:.0f}"),
+    (OVERCOMMIT, {}, "m1", "slowdown", "theory", "With `balloon` the programs take {:.2f} times as long"),
+    (OVERCOMMIT, {"reclaim": "swap"}, "m1", "slowdown", "simulated", "With `swap` it is {:.2f} times"),
+    (OVERCOMMIT, {"reclaim": "sharing"}, "m1", "slowdown", "simulated", "costs almost nothing ({:.2f} times)"),
+    (OVERCOMMIT, {"reclaim": "sharing"}, "m1", "reclaimed", "simulated", "gets back less: {:.0f} MiB"),
+    (OVERCOMMIT, {}, "m1", "reclaimed", "theory", "of {:.0f} that are lacking"),
+    (OVERCOMMIT, {"ratio": 3.0}, "m1", "slowdown", "simulated", "and it is {:.2f} times"),
     (SHARING, {}, "host", "saved", "theory", "{:.0f} MiB: of the 24 MiB"),
 ]
 

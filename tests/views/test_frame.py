@@ -1,9 +1,11 @@
 from array import array
 
+from labkit.experiments import overhead
 from labkit.experiments.outcome import compare
 from labkit.views.frame import build
 from labkit.views.session import window
 from labkit.views.tape import KEPT, Tape
+from labkit.views.words import quantity
 
 from .fakes import FakeHost
 
@@ -113,4 +115,11 @@ def test_of_a_run_in_phases_the_time_line_is_around_its_moment():
     starts, lengths = data[0::4], data[1::4]
     assert min(starts) >= gantt["from"] and min(lengths) >= 0
     assert all(start + length <= gantt["ms"] + 1e-3 for start, length in zip(starts, lengths, strict=True))
-    assert any("12 s of its own clock" not in line and "all phases together" in line for line in frame["where"])
+    assert "13 s of its own clock, all phases together" in frame["where"][0]
+
+
+def test_only_the_axis_of_a_fraction_of_the_time_is_cut_at_its_whole(experiment):
+    outcome = compare(experiment, experiment.Settings(), live=lambda: FakeHost(kind="live", offset=-5.0))
+    ready = build(outcome, 1)["quantities"][1]
+    assert ready["top"] == 1.0 and max(ready["live"]) > 5  # the number stays as it was measured
+    assert quantity(overhead, "slowdown").is_fraction is False

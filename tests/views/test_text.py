@@ -1,10 +1,12 @@
 import dataclasses
 from types import ModuleType
 
+import pytest
+
 from labkit.experiments.outcome import compare
 from labkit.views import table
 from labkit.views.text import live_line, reading
-from labkit.views.words import quantity
+from labkit.views.words import quantity, significant
 
 from .fakes import FakeHost
 
