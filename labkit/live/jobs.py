@@ -192,10 +192,11 @@ class RequestJob(LiveJob):
 
     armed = True
 
-    def __init__(self, machine: LiveMachine, load: RequestLoad, speed: float) -> None:
+    def __init__(self, machine: LiveMachine, load: RequestLoad, speed: float, beside: float = 0.0) -> None:
         super().__init__(machine, load)
         self._requests = load
-        rounds = [max(1, round(seconds * speed)) for seconds in load.work]
+        # What a request costs beside its rounds is part of its work.
+        rounds = [max(1, round((seconds - beside) * speed)) for seconds in load.work]
         self._program = Program(machine, lines_of(load.arrivals, rounds))
 
     def make_ready(self) -> None:
@@ -295,4 +296,5 @@ def start(machine: LiveMachine, load: Load) -> LiveJob:
             "A live server has a queue: labkit cannot share a guest's vCPUs among all requests at once yet.",
             'Ask for discipline="queue", or use the simulated host.',
         )
-    return RequestJob(machine, load, machine.host.speed(machine.pinned))
+    speed = machine.host.speed(machine.pinned)
+    return RequestJob(machine, load, speed, machine.host.known_beside)

@@ -90,7 +90,7 @@ class LiveHost:
         shares: share_mechanisms.Shares = delegated.found(driver) or share_mechanisms.mechanism(driver.privileged)
         self.shares = shares
         self._weights: dict[str, float] = {}
-        self.known_speed = 0.0
+        self.known_speed = self.known_beside = 0.0
         self._sharing: KernelSharing | None = None
         self.kept: dict[int, dict[str, float]] = {}  # what guests have from the start, by their MiB
         self.accelerator = accelerator.choose(
@@ -249,7 +249,7 @@ class LiveHost:
         """How many rounds of the guest's server a vCPU does in a CPU second; found out once for each host."""
         with self._lock:
             if not self.known_speed:
-                self.known_speed = speed.calibrate(self, pin)
+                self.known_speed, self.known_beside = speed.calibrate(self, pin)
             return self.known_speed
 
     def begin_loads(self) -> None:
