@@ -25,7 +25,7 @@ def test_three_real_guests_share_one_cpu(host, quiet_cpu):
         simulated = cpu_shares.run(simulated_host, cpu_shares.Settings())
     assert seen.provenance.accelerator in ("KVM", "TCG")
     assert seen.provenance.mechanisms["shares"]
-    assert seen.disturbed <= 0.03, f"others used {seen.disturbed:.1%} of CPU 0: nothing can be said of this run"
+    quiet_cpu(seen)
     for name, part in expected(dict(seen.provenance.weights)).items():
         assert seen.value(name, "cpu") == pytest.approx(part, abs=0.03)
         assert seen.value(name, "ready") == pytest.approx(1 - part, abs=0.05)

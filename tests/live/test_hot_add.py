@@ -26,7 +26,7 @@ def test_from_a_saved_boot_a_machine_gets_a_second_vcpu(growing, host, quiet_cpu
     assert growing.execute(["nproc"]).output == "2\n"
     after = host.observe(4.0)
     for seen in (before, after):
-        assert seen.disturbed <= 0.03, f"others used {seen.disturbed:.1%} of CPU 0: nothing can be said of this run"
+        quiet_cpu(seen)
     # On one CPU two spinning vCPUs get no more than one does, and each waits half its time.
     assert before.value("growing", "cpu") == pytest.approx(1.0, abs=0.05)
     assert before.value("growing", "ready") == pytest.approx(0.0, abs=0.05)

@@ -27,9 +27,9 @@ def slowdown(place, **settings):
         ({"harm": "spin"}, "2. {:.1f} ms in the place"),
         ({"harm": "memory"}, "2. {:.1f} ms in the place"),
         ({"harm": "spin", "arrival_rate": 30.0}, "At 30 requests in a second it is {:.1f} ms"),
-        ({"harm": "none", "arrival_rate": 30.0}, "instead of {:.1f} ms, at 40"),
-        ({"harm": "spin", "arrival_rate": 40.0}, "at 40 it is {:.1f} ms"),
-        ({"harm": "none", "arrival_rate": 40.0}, "177.1 ms instead of {:.1f} ms"),
+        ({"harm": "none", "arrival_rate": 30.0}, "instead of {:.1f} ms, at 50"),
+        ({"harm": "spin", "arrival_rate": 50.0}, "at 50 it is {:.1f} ms"),
+        ({"harm": "none", "arrival_rate": 50.0}, "608.5 ms instead of {:.1f} ms"),
     ],
 )
 def test_response_times_are_as_said(settings, sentence):
