@@ -109,7 +109,7 @@ def _provenance(host: LiveHost, program: Program, runs: dict[str, list[_Run]]) -
     rate = statistics.median(run.rate for run in own)
     how = f"one file, run by Python {own[0].python} on the host and Python {there[0].python} in the guest"
     said = {
-        "programs": f"{how}, natively {rate:.5g} times a second",
+        "programs": f"{how}, its work done {rate:.3g} times a second on the host itself",
         "guest": _TCG if host.accelerator.name == "TCG" else "KVM, with hardware assistance",
         **_NOT_MEASURED,
     }
