@@ -73,7 +73,7 @@ def test_slowdowns_are_as_said(place, settings, sentence):
 
 
 def test_half_as_long_again_comes_at_the_rate_that_is_said():
-    said = float(re.search(r"at about ([0-9,]+) uses in a second", TEXT)[1].replace(",", ""))
+    said = float(re.search(r"at about ([0-9,]+): 0.5", TEXT)[1].replace(",", ""))
     assert slowdown("hosted", kind="disk", rate=said) == pytest.approx(1.5, abs=0.02)
 
 
