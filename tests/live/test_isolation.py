@@ -97,4 +97,7 @@ def test_beside_one_that_panics_the_service_is_as_quick_as_alone(host, quiet_cpu
         seen = isolation.run(host, asked)
         if seen.disturbed <= 0.03:
             break
+    assert seen.value("service", "alive") == 1
+    if seen.provenance.accelerator == "TCG":  # whose speed is not steady, see test_required.py
+        pytest.skip(f"on TCG only compared: {seen.value('service', 'response'):.1f} ms, simulated {expected:.1f} ms")
     assert seen.value("service", "response") == pytest.approx(expected, abs=isolation.bounds(asked)["response"])

@@ -6,6 +6,8 @@ Two things are said aloud, as warnings, in the place of a failure. Where others 
 nothing can be said of CPU times. And the response times of a server on TCG are compared with their bound, and not held
 to it: there the same rounds of a loop take 1.05 to 1.4 times the CPU time that they took a minute before (five runs of
 one lone guest, November 2026, nobody else on the computer), while the bounds allow for chance in the arrivals alone.
+The same goes for CPU times of an experiment that takes all CPUs of the computer: QEMU's other threads and labkit
+itself then have no CPU to go to, and take theirs from the guests.
 """
 
 import json
@@ -65,7 +67,8 @@ def test_runs_on_real_guests(name, quiet_cpu):
     for row in held:
         near = abs(row["live"] - row["simulated"]) <= bound_of(bounds, row)
         unsteady = row["quantity"].startswith("response") and host["accelerator"] == "TCG"
-        if not near and (unsteady or row.get("disturbed") and row["unit"] in OF_CPU_TIME):
+        crowded = document["settings"].get("cpus", 1) >= os.cpu_count() or row.get("disturbed")
+        if not near and (unsteady or crowded and row["unit"] in OF_CPU_TIME):
             warnings.warn(f"{name}: beyond its bound, with no blame: {row}", stacklevel=1)
         else:
             assert near, row
