@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from labkit.host.disks import Disk
@@ -41,6 +41,7 @@ class Machine(Protocol):
     vcpus: int
     maximum_vcpus: int
     memory: float  # MiB
+    disks: Mapping[str, Disk]
 
     @property
     def state(self) -> str:
@@ -110,6 +111,7 @@ class Host(Protocol):
         cap: float = math.inf,
         reservation: float = 0.0,
         maximum_vcpus: int | None = None,
+        disks: Sequence[Disk] = (),
     ) -> Machine:
         """Make a machine and switch it on.
 
@@ -133,6 +135,9 @@ class Host(Protocol):
             The CPU time that it gets whatever the others' shares, in CPU, as long as it wants it.
         maximum_vcpus : int, optional
             How many vCPUs it may come to have by `Machine.set`; `vcpus` where not given.
+        disks : sequence of Disk, optional
+            Disks of this host that no other machine has: its guest sees each under the disk's name. While the machine
+            is there, only its guest writes to them; when it stops they are left as they are.
 
         Raises
         ------

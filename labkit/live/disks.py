@@ -14,13 +14,17 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from labkit.host import Ability, HostError, Observation, Provenance, Row, mebibytes
 from labkit.host.disks import FORMATS, Extent
 from labkit.live import ownership
 from labkit.live.journal import Journal
 
-__all__ = ["LiveDisk", "Shelf"]
+if TYPE_CHECKING:
+    from labkit.live.machine import LiveMachine
+
+__all__ = ["LiveDisk", "Shelf", "driver_of"]
 
 INSTALL = "Run ./course open, which installs what is missing and says what."
 MEBI = 1 << 20
@@ -39,7 +43,7 @@ BLOCK = 4096
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,19}", re.ASCII | re.IGNORECASE)
 
 
-def _driver(format: str) -> str:
+def driver_of(format: str) -> str:
     """QEMU's own name for a format."""
     return {"vhd": "vpc"}.get(format, format)
 
@@ -89,10 +93,11 @@ class LiveDisk:
         self._filled = cluster or FILLED.get(format)
         self._touched: set[int] = set()
         self._removed = False
+        self.machine: LiveMachine | None = None  # that has it now
         option = ["-o", f"cluster_size={cluster}"] if cluster else []
         try:
-            self._do("qemu-img", "create", "-q", "-f", _driver(format), *option, str(self.path), str(asked))
-            information = json.loads(_run("qemu-img", "info", "-f", _driver(format), "--output=json", str(self.path)))
+            self._do("qemu-img", "create", "-q", "-f", driver_of(format), *option, str(self.path), str(asked))
+            information = json.loads(_run("qemu-img", "info", "-f", driver_of(format), "--output=json", str(self.path)))
         except BaseException:
             self.remove()
             raise
@@ -108,6 +113,8 @@ class LiveDisk:
     def write(self, offset: int, length: int) -> None:
         """Write something other than zeros; see `labkit.host.Disk.write`. It is done at the next look."""
         self._there()
+        if self.machine is not None:
+            raise HostError(f"{self.machine.name} has the disk {self.name}.", "Write to it from inside that machine.")
         if length < 1 or not 0 <= offset <= self.size - length:
             raise HostError(
                 f"{length} bytes at {offset} do not lie on {self.name}, which has {self.size} bytes.",
@@ -139,15 +146,42 @@ class LiveDisk:
                 "Write less, or use the simulated host.",
             )
 
+    def settle(self) -> None:
+        """Carry out what is to be written, before a machine gets the disk.
+
+        Raises
+        ------
+        HostError
+            Where the store has no room for all that a machine could write to it.
+        """
+        self._there()
+        self._carry_out()
+        free = shutil.disk_usage(self._shelf.directory).free
+        if self.size > min(MOST_HELD, free - LEFT_FREE):
+            raise HostError(
+                f"A machine could fill {self.name} with {self.size // MEBI} MiB; {self._shelf.directory} has "
+                f"{free // MEBI} MiB free, of which {LEFT_FREE // MEBI} MiB are left alone, and "
+                f"{MOST_HELD // MEBI} MiB is the most.",
+                "Make a smaller disk, or use the simulated host.",
+            )
+
     def _look(self) -> tuple[int, tuple[Extent, ...]]:
         """Carry out what is to be written, and see how long the file is and what its map says."""
         self._there()
+        shared = []
+        if self.machine is not None:  # its QEMU keeps tables to itself until the guest says that it wants them written
+            self._seen, shared = None, ["-U"]
+            if self.machine.state == "running":
+                self.machine.agent.run(["/bin/sh", "-c", 'sync; sync "$1"', "sh", self.machine.device(self.name)])
         if self._seen is None:
             try:
                 self._carry_out()
-                told = json.loads(_run("qemu-img", "map", "-f", _driver(self.format), "--output=json", str(self.path)))
+                told = json.loads(
+                    _run("qemu-img", "map", *shared, "-f", driver_of(self.format), "--output=json", str(self.path))
+                )
             except BaseException:  # half of the writes may be there: nobody could say what such a disk holds
-                self.remove()
+                if self.machine is None:
+                    self.remove()
                 raise
             extents = tuple(
                 Extent(part["start"], part["length"], part["data"], part.get("offset") if part["data"] else None)
@@ -162,7 +196,7 @@ class LiveDisk:
         self._require_room()
         # "unsafe" writes the very same bytes, and only does not wait for the store after every change of a table: the
         # file does not have to outlive a power cut, and 10,000 writes take seconds, not minutes.
-        words = ["qemu-io", "-t", "unsafe", "-f", _driver(self.format)]
+        words = ["qemu-io", "-t", "unsafe", "-f", driver_of(self.format)]
         for offset, length in self._pending:
             words += ["-c", f"write -q -P {PATTERN} {offset} {length}"]
         shown = words[: 5 + 2 * 8]
@@ -192,7 +226,7 @@ class LiveDisk:
     def observe(self) -> Observation:
         """`file_bytes` and `guest_bytes` as rows."""
         length, _extents = self._look()
-        self._shelf.journal.command(["qemu-img", "map", "-f", _driver(self.format), "--output=json", self.path.name])
+        self._shelf.journal.command(["qemu-img", "map", "-f", driver_of(self.format), "--output=json", self.path.name])
         self._shelf.journal.command(["stat", "--format=%s", self.path.name])
         rows = tuple(
             Row(machine=self.name, quantity=quantity, unit="B", value=value)
@@ -201,7 +235,15 @@ class LiveDisk:
         return Observation(0.0, rows, (), (), self._shelf.provenance())
 
     def remove(self) -> None:
-        """Delete the file and forget the disk. Removing it twice is no error."""
+        """Delete the file and forget the disk. Removing it twice is no error.
+
+        Raises
+        ------
+        HostError
+            Where a machine has it.
+        """
+        if self.machine is not None and not self._shelf.closed:
+            raise HostError(f"{self.machine.name} has the disk {self.name}.", "Stop that machine first.")
         self._removed = True
         self.path.unlink(missing_ok=True)
         self._shelf.forget(self)
@@ -239,7 +281,7 @@ class Shelf:
         self.journal, self.tell = journal, tell
         self._root, self._id, self._origin = root, id, origin
         self._disks: dict[str, LiveDisk] = {}
-        self._closed = False
+        self.closed = False
 
     @property
     def directory(self) -> Path:
@@ -266,7 +308,7 @@ class Shelf:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise ValueError("a name is a letter, then letters, digits and hyphens, 20 characters at most")
         asked = round(mebibytes(size) * MEBI)
-        if self._closed:
+        if self.closed:
             raise HostError("This host is closed.", "Open another with labkit.live().")
         able = self.ability
         if not able:
@@ -282,6 +324,21 @@ class Shelf:
         disk = self._disks[name] = LiveDisk(name, asked, format, cluster, self)
         return disk
 
+    def require_free(self, disk: LiveDisk) -> None:
+        """Make sure that a disk is one of these, and that no machine has it.
+
+        Raises
+        ------
+        HostError
+            Where it is not so.
+        """
+        if self._disks.get(disk.name) is not disk:
+            raise HostError(f"The disk {disk.name} is not one of this host's.", "Make it with host.disk.")
+        if disk.machine is not None:
+            raise HostError(
+                f"{disk.machine.name} has the disk {disk.name}.", "Stop that machine, or take another disk."
+            )
+
     def forget(self, disk: LiveDisk) -> None:
         """Take a disk that was removed from the list."""
         if self._disks.get(disk.name) is disk:
@@ -295,7 +352,7 @@ class Shelf:
 
     def clear(self) -> None:
         """Remove all disks and their directory. Clearing twice is no error."""
-        self._closed = True
+        self.closed = True
         for disk in list(self._disks.values()):
             disk.remove()
         if self._root is not None:

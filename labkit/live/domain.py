@@ -32,6 +32,7 @@ class Shape:
     memory: int  # MiB
     accelerator: str  # "KVM" or "TCG"
     more_vcpus: int = 0  # that it can come to have while it runs
+    slots: int = 0  # for disks and cards that can be plugged in while it runs
 
 
 def _mark(domain: Element, host: str, owner: int) -> None:
@@ -53,6 +54,10 @@ def _text(parent: Element, tag: str, text: str, **attributes: str) -> Element:
     child = SubElement(parent, tag, attributes)
     child.text = text
     return child
+
+
+FIRST_SLOT = 8
+"""Where the slots for what is plugged in later begin on the first PCI bus, on which nothing can be plugged in."""
 
 
 def _place(device: Element, slot: int) -> None:
@@ -102,6 +107,9 @@ def describe(name: str, shape: Shape, image: Image, console: Path | None, *, hos
     _text(tools, "serial", "tools")
     _place(tools, 2)
     SubElement(devices, "controller", type="usb", model="none")
+    for number in range(shape.slots):
+        port = SubElement(devices, "controller", type="pci", index=str(number + 1), model="pcie-root-port")
+        _place(port, FIRST_SLOT + number)
     _place(SubElement(devices, "controller", type="virtio-serial", index="0"), 3)
     # A card without a cable: it has its address, and nothing goes in or out.
     card = SubElement(devices, "interface", type="user")

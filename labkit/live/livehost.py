@@ -8,7 +8,7 @@ import os
 import platform
 import re
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,6 +18,7 @@ from labkit.host.timing import Program
 from labkit.live import (
     abilities,
     accelerator,
+    attaching,
     boots,
     capacity,
     caps,
@@ -151,6 +152,7 @@ class LiveHost:
         cap: float = math.inf,
         reservation: float = 0.0,
         maximum_vcpus: int | None = None,
+        disks: Sequence[LiveDisk] = (),
         cold: bool = False,
     ) -> LiveMachine:
         """Make a machine, switch it on, and return when the agent in it answers.
@@ -175,6 +177,7 @@ class LiveHost:
         most = vcpus if maximum_vcpus is None else maximum_vcpus
         changing.within("maximum_vcpus", most, vcpus, 64)
         cpus = changing.checked_cpus(self, pin)
+        disks = attaching.checked_disks(self, disks)
         self.require_cap(caps.checked(cap), vcpus)
         if not isinstance(reservation, (int, float)) or isinstance(reservation, bool) or not reservation >= 0:
             raise ValueError(f"reservation is a number of CPUs, 0 or more, not {reservation!r:.40}")
@@ -183,13 +186,15 @@ class LiveHost:
         self._reserve(name, size)
         machine = None
         try:
-            shape = Shape(vcpus, size, self.accelerator.name, most - vcpus)
+            shape = Shape(vcpus, size, self.accelerator.name, most - vcpus, attaching.slots_for(disks))
             machine = starting.start(self, name, shape, cold=cold)
             machine.shares = shares
             with self._lock:
                 self._machines[name] = machine
             # Pinned from the start: a machine that wandered would take CPU time from those that are watched.
             self.change(machine, shares=shares, pin=cpus, cap=cap)
+            for disk in disks:
+                attaching.attach(self, machine, disk)
             return machine
         except BaseException:
             if machine is not None:
@@ -266,6 +271,8 @@ class LiveHost:
             if self._machines.get(machine.name) is machine:
                 del self._machines[machine.name]
                 self._weights.pop(machine.name, None)
+        for disk in list(machine.disks.values()):
+            attaching.release(machine, disk)
         if self.root:
             self.console_file(machine.name).unlink(missing_ok=True)
 
@@ -359,7 +366,6 @@ class LiveHost:
         if os.getpid() != self._opened_by:
             return  # a forked child has nothing of its own here
         self._closed = True
-        self.shelf.clear()
         try:
             if self._sharing is not None:
                 self._sharing.stop()
@@ -369,6 +375,7 @@ class LiveHost:
             self._machines.clear()
             for domain in self._domains():
                 self.end_domain(domain)
+            self.shelf.clear()
 
     def _domains(self) -> list[str]:
         import libvirt

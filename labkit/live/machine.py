@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import psutil
 
 from labkit.host import HostError, Load
-from labkit.live import jobs, reaping
+from labkit.live import attaching, jobs, reaping
 from labkit.live.agent import Agent, Finished
 from labkit.live.balloon import Gauge
 from labkit.live.capacity import OVERHEAD
@@ -23,6 +23,7 @@ from labkit.live.errors import translated
 if TYPE_CHECKING:
     import libvirt
 
+    from labkit.live.disks import LiveDisk
     from labkit.live.livehost import LiveHost
 
 __all__ = ["LiveMachine"]
@@ -77,6 +78,7 @@ class LiveMachine:
         self.moments: dict[str, float] = {}  # of its start, in seconds of the monotonic clock
         self.agent = Agent(domain, name)
         self.jobs: list[jobs.LiveJob] = []
+        self.disks: dict[str, LiveDisk] = {}
         self._console_file = console_file
         self._qemu = reaping.collect(self.process) if host.root else None
 
@@ -201,6 +203,10 @@ class LiveMachine:
             words = ["/bin/sh", "-c", 'exec "$0" "$@"', *words]
         self.host.note_agent(self, "guest-exec", command)
         return self.agent.run(words, timeout)
+
+    def device(self, disk: str) -> str:
+        """What one of its disks is called inside it, such as ``/dev/vdb``."""
+        return attaching.device_of(self, disk)
 
     def console(self) -> str:
         """Everything that the machine has printed on its serial console."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from labkit.host import CpuLoad, HostError, Load, MemoryLoad, RequestLoad, mebibytes
 from labkit.model.arguments import checked_cap, checked_pin, checked_whole
+from labkit.model.disks import SimulatedDisk
 from labkit.model.jobs import SimulatedJob
 from labkit.model.memory import MEMORY_RULES, Holding
 from labkit.model.vcpu import Group
@@ -64,6 +65,7 @@ class SimulatedMachine:
         self.pin = pin
         self.group = Group(name, shares, vcpus, pin, host.now)
         self.job: SimulatedJob | None = None
+        self.disks: dict[str, SimulatedDisk] = {}
         self._holding: Holding | None = None
         self._stopped = False
 

@@ -6,7 +6,7 @@ hour in it takes seconds of yours, and the same hour can be had again: same seed
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 from types import MappingProxyType, TracebackType
 from typing import Literal
@@ -27,7 +27,7 @@ from labkit.model.arguments import (
     checked_whole,
 )
 from labkit.model.booting import boot
-from labkit.model.disks import SimulatedDisk, make_disk
+from labkit.model.disks import SimulatedDisk, checked_disks, make_disk
 from labkit.model.harm import harm, inside
 from labkit.model.jobs import LONGEST, SimulatedJob
 from labkit.model.loads import drive
@@ -121,6 +121,7 @@ class SimulatedHost:
         cap: float = inf,
         reservation: float = 0.0,
         maximum_vcpus: int | None = None,
+        disks: Sequence[SimulatedDisk] = (),
     ) -> SimulatedMachine:
         """Make a machine and switch it on.
 
@@ -143,6 +144,8 @@ class SimulatedHost:
             The CPU time that it is sure of, in CPU: 0, as time slices know of no such thing.
         maximum_vcpus : int, optional
             How many vCPUs it may come to have by `SimulatedMachine.set`, up to 64; `vcpus` where not given.
+        disks : sequence of SimulatedDisk, optional
+            Disks of this host that no other machine has.
 
         Raises
         ------
@@ -167,13 +170,17 @@ class SimulatedHost:
             raise HostError(f"This host has a machine {name} already.", "Choose another name, or stop that one.")
         if len(self._machines) >= MACHINES:
             raise HostError(f"This host carries {MACHINES} machines at most, and has them.", "Stop some first.")
+        own = checked_disks(disks, self._disks)
         machine = SimulatedMachine(self, name, vcpus, size, shares, allowed, most)
+        for disk in own:
+            disk.machine, machine.disks[disk.name] = name, disk
         if cap < inf:
             self.scheduler.cap(machine.group, cap)
         self._machines[name] = machine
         pinned = "" if pin is None else f" pin={','.join(map(str, sorted(allowed)))}"
         capped = "" if cap == inf else f" cap={cap:g}"
         grows = "" if most == vcpus else f" maximum_vcpus={most}"
+        grows += f" disks={','.join(machine.disks)}" * bool(own)
         self.note(f"create {name} vcpus={vcpus} memory={size:g}MiB shares={shares}{pinned}{capped}{grows}")
         return machine
 
@@ -312,6 +319,9 @@ class SimulatedHost:
         """Take a machine that was switched off from the list."""
         if self.sharing is not None:
             self.sharing.forget(machine.name)
+        for disk in machine.disks.values():
+            disk.machine = ""
+        machine.disks.clear()
         del self._machines[machine.name]
 
     def begin(self, job: SimulatedJob) -> None:

@@ -114,6 +114,7 @@ class SimulatedDisk:
         self._host = host
         self._open = False
         self.removed = False
+        self.machine = ""  # the name of the one that has it
 
     def __repr__(self) -> str:
         return f"disk {self.name}, {self.format}, {self.size:,} bytes, its file {self._file.file_bytes:,} bytes long"
@@ -121,6 +122,8 @@ class SimulatedDisk:
     def write(self, offset: int, length: int) -> None:
         """Write something other than zeros; see `labkit.host.Disk.write`."""
         self._there()
+        if self.machine:
+            raise HostError(f"{self.machine} has the disk {self.name}.", "Write to it from inside that machine.")
         if length < 1 or not 0 <= offset <= self.size - length:
             raise HostError(
                 f"{length} bytes at {offset} do not lie on {self.name}, which has {self.size} bytes.",
@@ -183,7 +186,9 @@ class SimulatedDisk:
         return Observation(0.0, rows, (), (), Provenance("simulated", self._host, mechanisms=mechanism))
 
     def remove(self) -> None:
-        """Forget the disk."""
+        """Forget the disk; see `labkit.host.Disk.remove`."""
+        if self.machine:
+            raise HostError(f"{self.machine} has the disk {self.name}.", "Stop that machine first.")
         self.removed = True
 
     def _there(self) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from labkit.host import HostError
 from labkit.model.arguments import checked_name
 from labkit.model.disks.disk import SimulatedDisk
 
-__all__ = ["make_disk"]
+__all__ = ["checked_disks", "make_disk"]
 
 
 class Keeper(Protocol):
@@ -35,3 +36,22 @@ def make_disk(
     disks[name] = disk = SimulatedDisk(name, size, format, cluster=cluster, host=host.name)
     host.note(f"disk {name} size={disk.size}B format={format}" + (f" cluster={cluster}B" if cluster else ""))
     return disk
+
+
+def checked_disks(disks: Sequence[SimulatedDisk], shelf: Mapping[str, SimulatedDisk]) -> tuple[SimulatedDisk, ...]:
+    """The disks to give to a machine.
+
+    Raises
+    ------
+    HostError
+        Where one is another host's or another machine's, or is named twice.
+    """
+    disks = tuple(disks)
+    for disk in disks:
+        if not isinstance(disk, SimulatedDisk) or shelf.get(disk.name) is not disk or disk.removed:
+            raise HostError(f"{disk!r:.60} is not one of this host's disks.", "Make it with host.disk.")
+        if disk.machine:
+            raise HostError(f"{disk.machine} has the disk {disk.name}.", "Stop that machine, or take another disk.")
+    if len(set(map(id, disks))) < len(disks):
+        raise HostError("A machine has each of its disks once.", "Name each disk once.")
+    return disks
