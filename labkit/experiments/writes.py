@@ -23,7 +23,7 @@ from typing import Any
 
 from labkit.experiments.settings import SettingError
 
-__all__ = ["MOST_BYTES", "MOST_WRITES", "places", "read"]
+__all__ = ["MOST_BYTES", "MOST_WRITES", "later", "places", "read"]
 
 MOST_WRITES = 10_000
 MOST_BYTES = 256 << 20  # all of them together
@@ -128,6 +128,16 @@ def places(words: tuple[str, ...], size: int) -> list[tuple[int, int]]:
     if total > MOST_BYTES:
         raise SettingError(f"writes may hold {MOST_BYTES} bytes in all, not {total}.")
     return found
+
+
+def later(words: tuple[str, ...], number: int) -> tuple[str, ...]:
+    """The same setting with the seed of a random pattern raised by a number; all others stay as they are."""
+    if len(words) != 1 or ":" not in words[0]:
+        return words
+    kind, given = _pattern(words[0])
+    if "seed" not in given:
+        return words
+    return (_pattern_in_words(kind, {**given, "seed": given["seed"] + number}),)
 
 
 def _drawn(kind: str, given: dict[str, int], size: int) -> list[tuple[int, int]]:

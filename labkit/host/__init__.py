@@ -12,7 +12,7 @@ once, against this room, and so it imports neither of them, nor anything else of
 from __future__ import annotations
 
 from labkit.host.disks import Disk, Extent
-from labkit.host.loads import CpuLoad, Load, MemoryLoad, RequestLoad, Served
+from labkit.host.loads import CpuLoad, DiskLoad, Load, MemoryLoad, RequestLoad, Served
 from labkit.host.observations import Event, HostKind, Observation, Provenance, Row, Series
 from labkit.host.protocol import Host, Job, Machine
 from labkit.host.words import Ability, HostError, mebibytes
@@ -21,6 +21,7 @@ __all__ = [
     "Ability",
     "CpuLoad",
     "Disk",
+    "DiskLoad",
     "Event",
     "Extent",
     "Host",

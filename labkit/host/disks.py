@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from labkit.host.observations import Observation
+
+if TYPE_CHECKING:
+    from labkit.host.chains import Reading
 
 __all__ = ["FORMATS", "Disk", "Extent"]
 
@@ -25,12 +28,16 @@ class Extent:
         Whether the file has room for it; where not, it reads as zeros.
     offset : int or None
         Where it lies in the file, side by side, in bytes; None where that is not known.
+    depth : int
+        In which layer's file, counted down from the disk's own, which is 0; where no layer has it, the last one that
+        was asked.
     """
 
     start: int
     length: int
     data: bool
     offset: int | None = None
+    depth: int = 0
 
 
 @runtime_checkable
@@ -40,6 +47,7 @@ class Disk(Protocol):
     name: str
     format: str
     size: int  # bytes, as the guest sees it; more than was asked for where the format can only do so
+    backing: Disk | None  # what it lies over
 
     def write(self, offset: int, length: int) -> None:
         """Write something other than zeros.
@@ -64,10 +72,50 @@ class Disk(Protocol):
 
     @property
     def guest_bytes(self) -> int:
-        """How much of the disk the map calls data, in bytes."""
+        """How much of the disk the map calls data that lies in this disk's own file, in bytes."""
 
     def map(self) -> tuple[Extent, ...]:
         """The disk from its beginning to its end, data and not."""
+
+    def read(self) -> Reading:
+        """Read blocks of 4096 bytes all over the disk, up to 16384 of them, and tell what it came to.
+
+        Raises
+        ------
+        HostError
+            Where a layer that it needs is gone.
+        """
+
+    def intact(self) -> bool:
+        """Whether all that `write` wrote to it and to the layers below can be read, and is what was written.
+
+        Raises
+        ------
+        HostError
+            Where a layer that it needs is gone.
+        """
+
+    def convert(self, name: str, format: str) -> Disk:
+        """Make another disk of this host, in another format or the same, that holds what this one shows.
+
+        The new one stands by itself: what showed through from layers below is in it. Snapshots inside this file stay
+        behind. This disk stays as it is.
+
+        Parameters
+        ----------
+        name : str
+            The new disk's.
+        format : str
+            One of `FORMATS`; with the format's usual clusters.
+
+        Raises
+        ------
+        HostError
+            Where a machine has this disk, the format cannot have that size, or the store has no room.
+        """
+
+    def same_as(self, other: Disk) -> bool:
+        """Whether the two show a guest the same bytes, with zeros behind the shorter one."""
 
     def observe(self) -> Observation:
         """`file_bytes` and `guest_bytes` as rows, both in B, the machine being the disk's name."""

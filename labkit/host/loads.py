@@ -1,4 +1,4 @@
-"""What a machine can be given to do: to spin, to serve requests, or to fill memory."""
+"""What a machine can be given to do: to spin, to serve requests, to fill memory, or to keep a disk busy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["CpuLoad", "Load", "MemoryLoad", "RequestLoad", "Served"]
+__all__ = ["CpuLoad", "DiskLoad", "Load", "MemoryLoad", "RequestLoad", "Served"]
 
 
 @dataclass(frozen=True)
@@ -143,4 +143,43 @@ class MemoryLoad:
         return alike, total - alike
 
 
-Load = CpuLoad | RequestLoad | MemoryLoad
+@dataclass(frozen=True)
+class DiskLoad:
+    """A program that reads or writes blocks of one disk, anywhere on it, as fast as it gets answers.
+
+    It ends when it is cancelled. What was on the disk is lost where it writes.
+
+    Parameters
+    ----------
+    disk : str
+        The disk's name; the machine has it.
+    operation : {"write", "read"}
+        What it does.
+    block : int
+        Bytes of a block: a power of two from 512 to 1 MiB.
+    depth : int
+        How many requests are under way at once, 1 to 64: when one is answered the next one is sent.
+
+    Raises
+    ------
+    ValueError
+        Where an argument is outside its range.
+    """
+
+    disk: str
+    operation: Literal["write", "read"] = "write"
+    block: int = 4096
+    depth: int = 1
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.disk, str) or not self.disk:
+            raise ValueError(f"disk is the name of a disk, not {self.disk!r:.40}")
+        if self.operation not in ("write", "read"):
+            raise ValueError(f"operation is 'write' or 'read', not {self.operation!r:.40}")
+        if self.block not in [1 << bits for bits in range(9, 21)]:
+            raise ValueError(f"block must be a power of two from 512 to 1048576, not {self.block!r:.40}")
+        if isinstance(self.depth, bool) or not isinstance(self.depth, int) or not 1 <= self.depth <= 64:
+            raise ValueError(f"depth must be a whole number from 1 to 64, not {self.depth!r:.40}")
+
+
+Load = CpuLoad | RequestLoad | MemoryLoad | DiskLoad

@@ -45,7 +45,7 @@ class Machine(Protocol):
 
     @property
     def state(self) -> str:
-        """``"running"`` or ``"stopped"``."""
+        """``"running"`` or ``"stopped"``; in a pool that is full also ``"paused"`` (`labkit.host.pools`)."""
 
     def set(
         self,
@@ -86,6 +86,17 @@ class Machine(Protocol):
         """Start a load in the machine; the returned job ends it with `Job.cancel`.
 
         It begins with the next `Host.observe` or `Job.wait`, together with all others that were started before it.
+        """
+
+    def throttle(self, disk: str, iops: float) -> None:
+        """Let at most so many requests a second through to one of its disks, from now on.
+
+        Parameters
+        ----------
+        disk : str
+            The disk's name.
+        iops : float
+            Requests a second, from 1; ``math.inf`` lifts the limit. A tenth of a second's worth may come at once.
         """
 
     def stop(self) -> None:
@@ -147,25 +158,38 @@ class Host(Protocol):
             Where an argument is outside its range.
         """
 
-    def disk(self, name: str, size: str | float, *, format: str = "qcow2", cluster: int | None = None) -> Disk:
-        """Make a virtual disk: a file of this host, empty as the guest sees it.
+    def disk(
+        self,
+        name: str,
+        size: str | float | None = None,
+        *,
+        format: str = "qcow2",
+        cluster: int | None = None,
+        backing: Disk | None = None,
+    ) -> Disk:
+        """Make a virtual disk: a file of this host, empty as the guest sees it, or a layer over another disk.
 
         Parameters
         ----------
         name : str
             As a machine's name; one of its name on a host.
         size : str or float
-            How large a guest is to see it; a number is in MiB.
+            How large a guest is to see it; a number is in MiB. It is left out where there is a backing, which has one.
         format : str
             One of `labkit.host.disks.FORMATS`.
         cluster : int, optional
             Bytes of a cluster, a power of two from 512 to 2 MiB, for qcow2 and Parallels; the format's usual one where
             not given.
+        backing : Disk, optional
+            A disk of this host that the new one lies over (*copy on write*): what nobody writes to the new one is
+            read from there. From then on nothing can be written to the backing itself. The new disk is then a
+            `labkit.host.chains.Overlay`; `labkit.host.chains.OVER` says which formats can lie over which.
 
         Raises
         ------
         HostError
-            Where the host cannot have it: see `can`, with ``"disks"``; or the format cannot have that size or cluster.
+            Where the host cannot have it: see `can`, with ``"disks"``; or the format cannot have that size, cluster
+            or backing.
         ValueError
             Where the name or the size is none.
         """
@@ -178,6 +202,7 @@ class Host(Protocol):
         """Whether the host can do something, such as ``"shares"``, and how, or why not.
 
         Those of CPUs are ``"shares"``, ``"pin"``, ``"cap"``, ``"reservation"``, ``"hot-add"`` and ``"requests"``.
+        Those of disks are ``"disks"`` and ``"throttle"``.
         Those of memory are ``"balloon"``, ``"filling"`` (it takes a `MemoryLoad`) and ``"sharing"``: a host that can do
         the last has a call ``share_pages(rate)``, which takes a number of pages per second to look at and gives a
         `labkit.host.memory.PageSharing`. What more some hosts can do: ``"programs"`` and ``"boots"``
@@ -192,7 +217,8 @@ class Host(Protocol):
         allowed to, and had to wait; and, as soon as any machine on the host has a cap, `throttled`, the fraction in
         which a vCPU wanted to run and its cap did not let it. Of a machine that was ever given a
         `MemoryLoad`, or had its memory set, also `guest_total`, `guest_free` and `host_resident`, as in
-        `Machine.memory_seen`, in MiB.
+        `Machine.memory_seen`, in MiB. Of a machine that was ever given a `DiskLoad`, also `iops`, the requests that its
+        disks answered in a second, and `latency`, how long one took, in ms.
 
         Parameters
         ----------

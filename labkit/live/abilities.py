@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from labkit.host import Ability
-from labkit.live import balloon, caps, ksm
+from labkit.live import balloon, caps, ksm, pools
 from labkit.live.native import NO_NETWORK
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ _NO_SWAP = Ability(
     reason="A guest of this course has no disk to swap to, and to make the host swap would slow down all of it.",
     remedy="Use the simulated host.",
 )
+_LATER = Ability(False)  # finding it out takes a moment, and only who asks for it waits
 _OLD_IMAGE = Ability(
     False,
     reason="The guest image was made before it had a server in it.",
@@ -41,6 +42,8 @@ def ability_of(host: LiveHost, ability: str) -> Ability:
         "hot-add": Ability(True, "libvirt's setvcpus, and the guest switches the new vCPU on"),
         "requests": Ability(True, _requests(host)) if host.image.serves else _OLD_IMAGE,
         "disks": host.shelf.ability,
+        "throttle": _throttle(host),
+        "pool": pools.ability(host) if ability == "pool" else _LATER,
         "balloon": balloon.ability(host.driver, host.kept),
         "filling": Ability(True, "a program in the guest") if host.image.serves else _OLD_IMAGE,
         "sharing": ksm.ability(host),
@@ -64,6 +67,10 @@ def _here(host: LiveHost, mechanism: str) -> Ability:
     return Ability(False, reason=reason, remedy="Leave LABKIT_URI unset to have guests of your own.")
 
 
+def _throttle(host: LiveHost) -> Ability:
+    return Ability(True, "libvirt's blkdeviotune, fio in the guest") if (able := host.shelf.ability) else able
+
+
 def _requests(host: LiveHost) -> str:
     server = "a server in the guest, first come, first served"
     return f"{server}; 1 CPU second = {host.known_speed:.4g} rounds, calibrated before" if host.known_speed else server
@@ -71,7 +78,19 @@ def _requests(host: LiveHost) -> str:
 
 def mechanisms_of(host: LiveHost) -> dict[str, str]:
     """The mechanism of each ability that changes what machines get."""
-    names = ("shares", "pin", "cap", "hot-add", "requests", "balloon", "filling", "sharing", "inside", "harm")
+    names = (
+        "shares",
+        "pin",
+        "cap",
+        "hot-add",
+        "requests",
+        "balloon",
+        "filling",
+        "sharing",
+        "inside",
+        "harm",
+        "throttle",
+    )
     found = {name: ability_of(host, name) for name in names}
     return {name: able.mechanism for name, able in found.items() if able} | {
         "shares": found["shares"].mechanism or found["shares"].reason

@@ -7,7 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from labkit.host import CpuLoad, HostError, Load, MemoryLoad, RequestLoad, Served
+from labkit.host import CpuLoad, DiskLoad, HostError, Load, MemoryLoad, RequestLoad, Served
 from labkit.live.agent import Finished
 from labkit.live.served import Program, lines_of
 
@@ -71,7 +71,7 @@ class LiveJob(ABC):
         HostError
             Where no timeout is given although it has no end of its own; or where the machine ended before that.
         """
-        if timeout is None and isinstance(self.load, CpuLoad):
+        if timeout is None and isinstance(self.load, CpuLoad | DiskLoad):
             raise HostError("This load has no end of its own.", "Give wait() a timeout, or cancel() the job.")
         self._machine.host.begin_loads()
         ends = math.inf if timeout is None else time.monotonic() + timeout
@@ -268,7 +268,7 @@ def start(machine: LiveMachine, load: Load) -> LiveJob:
     machine : LiveMachine
         The machine.
     load : Load
-        A `CpuLoad`, a `RequestLoad` or a `MemoryLoad`.
+        One of them.
 
     Raises
     ------
@@ -278,13 +278,17 @@ def start(machine: LiveMachine, load: Load) -> LiveJob:
         Where `load` is no load.
     """
     if not isinstance(load, Load):
-        raise ValueError(f"a load is a CpuLoad, a RequestLoad or a MemoryLoad, not a {type(load).__name__}")
+        raise ValueError(f"a load is a CpuLoad, a RequestLoad, a MemoryLoad or a DiskLoad, not a {type(load).__name__}")
     if any(job.running for job in list(machine.jobs)):
         raise HostError(f"{machine.name} has a load already.", "End that with job.cancel() first.")
     if isinstance(load, MemoryLoad):
         from labkit.live.filling import MemoryJob
 
         return MemoryJob(machine, load)
+    if isinstance(load, DiskLoad):
+        from labkit.live.storage import DiskJob
+
+        return DiskJob(machine, load)
     if isinstance(load, CpuLoad) and load.duty >= 1.0:
         return SpinJob(machine, load)
     if not (able := machine.host.can("requests")):

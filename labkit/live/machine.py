@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import psutil
 
 from labkit.host import HostError, Load
-from labkit.live import attaching, jobs, reaping
+from labkit.live import attaching, jobs, reaping, storage
 from labkit.live.agent import Agent, Finished
 from labkit.live.balloon import Gauge
 from labkit.live.capacity import OVERHEAD
@@ -79,6 +79,7 @@ class LiveMachine:
         self.agent = Agent(domain, name)
         self.jobs: list[jobs.LiveJob] = []
         self.disks: dict[str, LiveDisk] = {}
+        self.tallied = False  # whether an observation tells of its disks
         self._console_file = console_file
         self._qemu = reaping.collect(self.process) if host.root else None
 
@@ -109,13 +110,21 @@ class LiveMachine:
 
     @property
     def state(self) -> str:
-        """``"running"`` or ``"stopped"``."""
+        """``"running"``, ``"paused"`` or ``"stopped"``."""
         import libvirt
 
         with contextlib.suppress(libvirt.libvirtError):
-            if self.domain.state()[0] == libvirt.VIR_DOMAIN_RUNNING:
-                return "running"
+            state = self.domain.state()[0]
+            known = {libvirt.VIR_DOMAIN_RUNNING: "running", libvirt.VIR_DOMAIN_PAUSED: "paused"}
+            return known.get(state, "stopped")
         return "stopped"
+
+    def resume(self) -> None:
+        """Let it go on where it was paused; see `labkit.host.pools.PausingMachine`."""
+        if self.state != "running":
+            with translated(f"let {self.name} go on"):
+                self.domain.resume()
+            self.host.note("resume", self.name)
 
     @property
     def process(self) -> int:
@@ -170,6 +179,14 @@ class LiveMachine:
     ) -> None:
         """Change the running machine; parameters are those of `labkit.host.Machine.set`."""
         self.host.change(self, shares=shares, pin=pin, cap=cap, vcpus=vcpus, memory=memory)
+
+    def disk_meters(self) -> tuple[int, float]:
+        """Requests that its disks have answered, and the seconds that these took together."""
+        return storage.meters(self)
+
+    def throttle(self, disk: str, iops: float) -> None:
+        """Let at most `iops` requests a second through to a disk; see `labkit.host.Machine.throttle`."""
+        storage.throttle(self, disk, iops)
 
     def memory_seen(self) -> dict[str, float]:
         """The machine's memory at this moment, in MiB; see `labkit.host.Machine.memory_seen`."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from labkit.host import HostError, Observation, Row, Series
 from labkit.host.gauges import Gauges
+from labkit.host.tallies import Tallies
 from labkit.live import counters
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def observe(host: LiveHost, machines: list[LiveMachine], seconds: float, every: 
     begin(host, machines)
     readings = [_read(host, machines)]
     gauges = Gauges([machine for machine in machines if machine.gauge.watched])
+    tallies = Tallies([machine for machine in machines if machine.tallied])
     begun = readings[0].time
     steps = max(1, round(seconds / every))
     for step in range(1, steps + 1):
@@ -35,6 +37,7 @@ def observe(host: LiveHost, machines: list[LiveMachine], seconds: float, every: 
         machines = [machine for machine in machines if not machine.may_end or machine.state == "running"]
         readings.append(_read(host, machines))
         gauges.look()
+        tallies.look()
         host.progress("Measuring", step / steps)
     host.note("domstats", "--vcpu", *(machine.name for machine in machines))
     first, last = readings[0], readings[-1]
@@ -42,8 +45,9 @@ def observe(host: LiveHost, machines: list[LiveMachine], seconds: float, every: 
     watched = {cpu for machine in machines for cpu in machine.pinned or everywhere} or set(everywhere)
     disturbed = counters.disturbance(first, last, [host.cpu_numbers[cpu] for cpu in sorted(watched)])
     rows, series = _worked_out(machines, readings, disturbed)
-    levels, over_time = gauges.told([reading.time - begun for reading in readings[1:]])
-    seen = (*rows, *levels), (*series, *over_time)
+    times = [reading.time - begun for reading in readings[1:]]
+    told = [observer.told(times) for observer in (gauges, tallies)]
+    seen = (*rows, *told[0][0], *told[1][0]), (*series, *told[0][1], *told[1][1])
     return Observation(last.time - begun, *seen, (), host.provenance(), round(disturbed, 4))
 
 

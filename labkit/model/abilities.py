@@ -32,6 +32,7 @@ _OF_SLICES = {
     "inside": "what the machine was given",
     "network programs": "a program of the model, with the published costs of leaving a guest",
     "reclaim": "a balloon, random swapping, or a scanner for equal pages",
+    "throttle": "a leaky bucket before each disk, as in QEMU",
     "sharing": "a scanner that keeps one of equal pages ({title})",
     "programs": "a program of the model, with the published costs of leaving a guest",
 }

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from math import inf
 from typing import TYPE_CHECKING
 
-from labkit.host import CpuLoad, HostError, Load, MemoryLoad, RequestLoad, Served
+from labkit.host import CpuLoad, DiskLoad, HostError, Load, MemoryLoad, RequestLoad, Served
 from labkit.model.arguments import checked_seconds
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class SimulatedJob:
 
         Of requests the fraction served, of memory the fraction filled; without an end, 0 until it is cancelled.
         """
-        if isinstance(self.load, CpuLoad):
+        if isinstance(self.load, CpuLoad | DiskLoad):
             return float(self.over)
         return self._running.progress if self._running is not None else 0.0
 
@@ -81,7 +81,7 @@ class SimulatedJob:
         """
         if self.over or self._filled:
             return self._result
-        endless = isinstance(self.load, CpuLoad)
+        endless = isinstance(self.load, CpuLoad | DiskLoad)
         if timeout is not None:
             timeout = checked_seconds("timeout", timeout, 0.001, LONGEST)
         elif endless:
@@ -141,6 +141,8 @@ class SimulatedJob:
             what = f"serving {len(self.load.arrivals)} requests, {self.progress:.0%} done"
         elif isinstance(self.load, MemoryLoad):
             what = f"filling {self.load.size:g} MiB, {self.progress:.0%} done"
+        elif isinstance(self.load, DiskLoad):
+            what = f"keeping the disk {self.load.disk} busy"
         else:
             what = "spinning" if self.load.duty >= 1 else f"asking for {self.load.duty:.0%} of each vCPU"
         return f"<load in {self.machine.name}: {'ended' if self.over else what}>"

@@ -11,11 +11,13 @@ from collections.abc import Iterable
 from math import inf
 from typing import TYPE_CHECKING
 
-from labkit.host import CpuLoad, HostError, Load, MemoryLoad, RequestLoad, mebibytes
+from labkit.host import CpuLoad, DiskLoad, HostError, Load, MemoryLoad, RequestLoad, mebibytes
+from labkit.host.throttling import require_disk, require_limit
 from labkit.model.arguments import checked_cap, checked_pin, checked_whole
 from labkit.model.disks import SimulatedDisk
 from labkit.model.jobs import SimulatedJob
 from labkit.model.memory import MEMORY_RULES, Holding
+from labkit.model.storage import Bucket, Reader
 from labkit.model.vcpu import Group
 
 if TYPE_CHECKING:
@@ -66,6 +68,8 @@ class SimulatedMachine:
         self.group = Group(name, shares, vcpus, pin, host.now)
         self.job: SimulatedJob | None = None
         self.disks: dict[str, SimulatedDisk] = {}
+        self._buckets: dict[str, Bucket] = {}
+        self._meters: list | None = None
         self._holding: Holding | None = None
         self._stopped = False
 
@@ -119,6 +123,30 @@ class SimulatedMachine:
         """The machine's memory at this moment, in MiB; see `labkit.host.Machine.memory_seen`."""
         self._check_on()
         return self.holding.seen()
+
+    @property
+    def tallied(self) -> bool:
+        """Whether an observation tells of its disks: it has a load on one, or had."""
+        return self._meters is not None
+
+    def disk_meters(self) -> tuple[int, float]:
+        """Requests that its disks have answered, and the seconds that these took together."""
+        return tuple(self._meters or (0, 0.0))
+
+    def throttle(self, disk: str, iops: float) -> None:
+        """Let at most `iops` requests a second through to a disk; see `labkit.host.Machine.throttle`."""
+        self._check_on()
+        require_limit(self, disk, iops)
+        self._bucket(disk).limit(iops)
+        self.host.note(f"throttle {self.name}'s disk {disk} iops={iops:g}")
+
+    def _bucket(self, disk: str) -> Bucket:
+        return self._buckets.setdefault(disk, Bucket(self.host.env))
+
+    def reader(self, load: DiskLoad) -> Reader:
+        """Let a load begin to read or write; the host calls this."""
+        assert self._meters is not None
+        return Reader(self.host.env, self._bucket(load.disk), load, self._meters)
 
     def set(
         self,
@@ -195,7 +223,8 @@ class SimulatedMachine:
         self._check_on()
         if not isinstance(load, Load):
             raise ValueError(
-                f"a load is a CpuLoad, such as CpuLoad(1.0), a RequestLoad or a MemoryLoad, not a {type(load).__name__}"
+                "a load is a CpuLoad, such as CpuLoad(1.0), a RequestLoad, a MemoryLoad or a DiskLoad, "
+                f"not a {type(load).__name__}"
             )
         if isinstance(load, RequestLoad) and load.discipline != "queue":
             raise HostError(
@@ -206,10 +235,16 @@ class SimulatedMachine:
             raise HostError(f"{self.name} has a load already.", "End that with job.cancel() first.")
         if isinstance(load, MemoryLoad):
             self.holding.require(load)
+        if isinstance(load, DiskLoad):
+            require_disk(self, load.disk)
+            self._meters = self._meters or [0, 0.0]
         self.job = SimulatedJob(self, load)
         self.host.begin(self.job)
         if isinstance(load, CpuLoad):
             what = f"a load with duty={load.duty:g} on each of {self.vcpus} vCPUs"
+        elif isinstance(load, DiskLoad):
+            what = f"a program that keeps the disk {load.disk} busy: {load.operation} block={load.block}B"
+            what += f" depth={load.depth}"
         elif isinstance(load, MemoryLoad):
             what = f"a program that fills {load.size:g} MiB, {load.identical:.0%} of it as others do, seed={load.seed}"
         else:

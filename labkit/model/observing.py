@@ -16,6 +16,7 @@ import simpy
 
 from labkit.host import Observation, Provenance, Row, Series
 from labkit.host.gauges import Gauges
+from labkit.host.tallies import Tallies
 from labkit.model.chart import Chart
 from labkit.model.rolled import Rolled
 
@@ -38,6 +39,7 @@ def observe(host: SimulatedHost, seconds: float, every: float) -> Observation:
     start = host.now
     chart = Chart(host)
     gauges = Gauges(gauged)
+    tallies = Tallies([machine for machine in machines if machine.tallied])
     meters = [[_meters(machine)] for machine in busy]
     count = max(math.ceil(seconds / every - 1e-9), 1)
     ends = [min(step * every, seconds) for step in range(1, count)] + [seconds]
@@ -50,6 +52,7 @@ def observe(host: SimulatedHost, seconds: float, every: float) -> Observation:
         chart.look()
         times.append(host.now - start)
         gauges.look()
+        tallies.look()
         for machine, readings in zip(busy, meters, strict=True):
             readings.append(_meters(machine))
     passed = times[-1]
@@ -69,7 +72,9 @@ def observe(host: SimulatedHost, seconds: float, every: float) -> Observation:
             # A difference of two large sums may come out a hair's breadth below nothing.
             passing = max(readings[-1][number] - readings[0][number], 0.0)
             rows[place * len(quantities) + number]["value"] = passing / (passed * per)
-    levels, over_time = gauges.told(times)
+    levels, over_time = (
+        gauged + tallied for gauged, tallied in zip(gauges.told(times), tallies.told(times), strict=True)
+    )
     return Observation(
         seconds=passed,
         rows=(*rows, *levels),

@@ -14,7 +14,7 @@ from typing import Literal
 import simpy
 from simpy.events import Event, Timeout
 
-from labkit.host import Ability, HostError, MemoryLoad, Observation, mebibytes
+from labkit.host import Ability, DiskLoad, HostError, MemoryLoad, Observation, mebibytes
 from labkit.host.paging import Programs
 from labkit.host.timing import Program
 from labkit.model.abilities import ability_of
@@ -184,10 +184,18 @@ class SimulatedHost:
         self.note(f"create {name} vcpus={vcpus} memory={size:g}MiB shares={shares}{pinned}{capped}{grows}")
         return machine
 
-    def disk(self, name: str, size: str | float, *, format: str = "qcow2", cluster: int | None = None) -> SimulatedDisk:
+    def disk(
+        self,
+        name: str,
+        size: str | float | None = None,
+        *,
+        format: str = "qcow2",
+        cluster: int | None = None,
+        backing: SimulatedDisk | None = None,
+    ) -> SimulatedDisk:
         """Make a virtual disk; see `labkit.host.Host.disk`."""
         self.check_open()
-        return make_disk(self, self._disks, name, size, format, cluster)
+        return make_disk(self, self._disks, name, size, format, cluster, backing)
 
     def reclaim(
         self, machines: Mapping[str, float], programs: Programs, how: str, *, memory: float, store: str, seconds: float
@@ -337,6 +345,8 @@ class SimulatedHost:
                 continue
             if isinstance(job.load, MemoryLoad):
                 job.begin(job.machine.holding.fill(job.load, job.filled))
+            elif isinstance(job.load, DiskLoad):
+                job.begin(job.machine.reader(job.load))
             else:
                 job.begin(drive(self.env, self.scheduler, job.machine.group, job.load, self.seed, job.finish))
         self._starting.clear()

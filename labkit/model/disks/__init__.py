@@ -8,7 +8,8 @@ Held against QEMU 7.2.22 (qemu-img and qemu-io of Debian 12), byte for byte: `te
 
 from __future__ import annotations
 
+from labkit.model.disks.chain import SimulatedOverlay
 from labkit.model.disks.disk import MAKERS, Allocator, SimulatedDisk
 from labkit.model.disks.making import checked_disks, make_disk
 
-__all__ = ["MAKERS", "Allocator", "SimulatedDisk", "checked_disks", "make_disk"]
+__all__ = ["MAKERS", "Allocator", "SimulatedDisk", "SimulatedOverlay", "checked_disks", "make_disk"]

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from labkit.host import HostError, Observation, Provenance, Row, mebibytes
+from labkit.host.chains import Reading
 from labkit.host.disks import FORMATS, Extent
 from labkit.model.disks import parallels, vhd
 from labkit.model.disks.qcow2 import Qcow2
 from labkit.model.disks.raw import Raw
+from labkit.model.disks.reading import read_through
 from labkit.model.disks.rounding import ceiling
 from labkit.model.disks.vdi import vdi
 from labkit.model.disks.vhdx import vhdx
@@ -115,6 +117,10 @@ class SimulatedDisk:
         self._open = False
         self.removed = False
         self.machine = ""  # the name of the one that has it
+        self.backing: SimulatedDisk | None = None
+        self.overlays: list[SimulatedDisk] = []  # that lie over it
+        self.writes: list[tuple[int, int]] = []
+        self.make_beside: Callable[..., SimulatedDisk] = SimulatedDisk  # a host puts its own way of making disks here
 
     def __repr__(self) -> str:
         return f"disk {self.name}, {self.format}, {self.size:,} bytes, its file {self._file.file_bytes:,} bytes long"
@@ -129,10 +135,13 @@ class SimulatedDisk:
                 f"{length} bytes at {offset} do not lie on {self.name}, which has {self.size} bytes.",
                 "Write less, or nearer to the beginning.",
             )
+        if self.overlays:
+            raise HostError(f"{self.overlays[0].name} lies over {self.name} and would change.", "Write to that one.")
         if not self._open:
             self._file.reopen()
             self._open = True
         self._file.write(offset, length)
+        self.writes.append((offset, length))
 
     @property
     def file_bytes(self) -> int:
@@ -142,7 +151,7 @@ class SimulatedDisk:
 
     @property
     def guest_bytes(self) -> int:
-        """How much of the disk the map calls data, in bytes."""
+        """How much of the disk the map calls data that lies in this disk's own file, in bytes."""
         self._look()
         if not self._file.told:
             return self.size
@@ -175,6 +184,34 @@ class SimulatedDisk:
             yield Extent(start, end - start, True, offset)
         if end < self.size:
             yield Extent(end, self.size - end, False)
+
+    def read(self) -> Reading:
+        """What reads all over the disk come to; see `labkit.host.Disk.read`."""
+        return read_through(self.map(), self.size)
+
+    def intact(self) -> bool:
+        """Whether all that was written can be read: always, as long as no layer is gone."""
+        self._look()
+        return True
+
+    def convert(self, name: str, format: str) -> SimulatedDisk:
+        """Make another disk that holds what this one shows; see `labkit.host.Disk.convert`."""
+        from labkit.model.disks.converting import convert  # late: that file needs this one
+
+        self._look()
+        if self.machine:
+            raise HostError(f"{self.machine} has the disk {self.name}.", "Stop that machine first.")
+        target = self.make_beside(name, f"{self.size} B", format)
+        convert(self, target)
+        return target
+
+    def same_as(self, other: SimulatedDisk) -> bool:
+        """Whether the two show a guest the same bytes; see `labkit.host.Disk.same_as`."""
+        from labkit.model.disks.converting import contents
+
+        self._look()
+        other._look()
+        return contents(self) == contents(other)
 
     def observe(self) -> Observation:
         """`file_bytes` and `guest_bytes` as rows."""

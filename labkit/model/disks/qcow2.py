@@ -65,6 +65,21 @@ class Qcow2:
         """Begin anew to look for free clusters, as a program does that has just opened the file."""
         self._free = 0
 
+    def emptied(self) -> Qcow2:
+        """The file without its data, as QEMU leaves it once that is copied elsewhere.
+
+        It is as a new one, with its last cluster filled up; where the first refcount block does not count so many
+        clusters, the data's clusters become free and the file stays as long as it is.
+        """
+        l1 = ceiling(ceiling(self.size, self.unit * self._entries) * ENTRY, self.unit)
+        if 3 + l1 <= self._per_block:
+            fresh = Qcow2(self.size, self.unit)
+            fresh.file_bytes = (3 + l1) * self.unit
+            return fresh
+        self._used.difference_update(place // self.unit for place in self.places.values())
+        self.places.clear()
+        return self
+
     def write(self, offset: int, length: int) -> None:
         """Find room for what is written where it has none yet, in the order in which QEMU does."""
         cluster, last = offset // self.unit, (offset + length - 1) // self.unit

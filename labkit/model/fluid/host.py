@@ -9,7 +9,7 @@ with a thousand machines take less than a second.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType, TracebackType
 from typing import Literal
 from weakref import WeakKeyDictionary, WeakSet
@@ -27,7 +27,7 @@ from labkit.model.arguments import (
     checked_seconds,
     checked_whole,
 )
-from labkit.model.disks import SimulatedDisk, make_disk
+from labkit.model.disks import SimulatedDisk, checked_disks, make_disk
 from labkit.model.fluid.crowding import crowd
 from labkit.model.fluid.guest import Guest
 from labkit.model.fluid.loads import drive
@@ -132,6 +132,7 @@ class FluidHost:
         cap: float = math.inf,
         reservation: float = 0.0,
         maximum_vcpus: int | None = None,
+        disks: Sequence[SimulatedDisk] = (),
     ) -> FluidMachine:
         """Make a machine and switch it on; the parameters are those of `labkit.host.Host.create`.
 
@@ -159,20 +160,32 @@ class FluidHost:
         if len(self._machines) >= MACHINES:
             raise HostError(f"This host carries {MACHINES} machines at most, and has them.", "Stop some first.")
         self.check_reservations(name, reservation, allowed)
+        own = checked_disks(disks, self._disks)
         guest = Guest(name, vcpus, shares, allowed, cap, reservation, self.now)
         self._machines[name] = machine = FluidMachine(self, guest, size, maximum)
+        for disk in own:
+            disk.machine, machine.disks[disk.name] = name, disk
         words = f"create {name} vcpus={vcpus} memory={size:g}MiB shares={shares}"
         words += "" if pin is None else f" pin={','.join(map(str, sorted(allowed)))}"
         words += "" if cap == math.inf else f" cap={cap:g}"
         words += f" reservation={reservation:g}" if reservation else ""
         words += "" if maximum == vcpus else f" maximum_vcpus={maximum}"
+        words += f" disks={','.join(machine.disks)}" if own else ""
         self.note(words)
         return machine
 
-    def disk(self, name: str, size: str | float, *, format: str = "qcow2", cluster: int | None = None) -> SimulatedDisk:
+    def disk(
+        self,
+        name: str,
+        size: str | float | None = None,
+        *,
+        format: str = "qcow2",
+        cluster: int | None = None,
+        backing: SimulatedDisk | None = None,
+    ) -> SimulatedDisk:
         """Make a virtual disk; see `labkit.host.Host.disk`."""
         self.check_open()
-        return make_disk(self, self._disks, name, size, format, cluster)
+        return make_disk(self, self._disks, name, size, format, cluster, backing)
 
     def can(self, ability: str) -> Ability:
         """Whether the host can do something, such as ``"shares"``, and how, or why not."""
@@ -254,6 +267,9 @@ class FluidHost:
 
     def forget(self, machine: FluidMachine) -> None:
         """Take a machine that was switched off from the list."""
+        for disk in machine.disks.values():
+            disk.machine = ""
+        machine.disks.clear()
         del self._machines[machine.name]
 
     def begin(self, job: SimulatedJob) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from labkit.host import CpuLoad, HostError, Load, RequestLoad
 from labkit.model.arguments import checked_cap, checked_pin, checked_whole
+from labkit.model.disks import SimulatedDisk
 from labkit.model.fluid.guest import Guest
 from labkit.model.jobs import SimulatedJob
 from labkit.model.machine import SHARES
@@ -40,6 +41,7 @@ class FluidMachine:
         self.memory = memory
         self.maximum_vcpus = maximum_vcpus
         self.job: SimulatedJob | None = None
+        self.disks: dict[str, SimulatedDisk] = {}
         self._stopped = False
 
     @property
@@ -145,6 +147,17 @@ class FluidMachine:
             Always, with what to do.
         """
         able = self.host.can("balloon")
+        raise HostError(able.reason, able.remedy)
+
+    def throttle(self, disk: str, iops: float) -> None:
+        """Limit a disk: a fluid host has nothing that reads or writes.
+
+        Raises
+        ------
+        HostError
+            Always, with what to do.
+        """
+        able = self.host.can("throttle")
         raise HostError(able.reason, able.remedy)
 
     def run(self, load: Load) -> SimulatedJob:

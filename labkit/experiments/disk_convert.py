@@ -1,0 +1,232 @@
+"""What changes when a disk is converted into another format, and what does not?
+
+A disk is made, written to here and there, and converted. What a guest reads is the same afterwards; how long the file
+is, in which units it grows, how large the guest sees the disk, and whether it needs another file below it may all
+differ.
+
+Settings
+--------
+source, target : qcow2, vmdk, vhd, vhdx, vdi, parallels or raw; the formats before and after, which may be the same
+size : how large the guest is to see the disk
+writes : what is written before, as in `disk-thin`
+backing : ``yes`` lays the source over another disk of the same format, and only every second write, from the second
+    on, goes to the upper one; for qcow2 and VMDK alone, as the others know no backing file in QEMU
+
+Quantities
+----------
+file_bytes : the length of the disk's own file, in B, of `source` and `target`
+guest_bytes : what the map calls data in that file, in B; see `disk-thin` for VHDX and raw
+disk_bytes : how large the guest sees the disk, in B. Into VHD it may grow: its size must fit a geometry
+needs_backing : 1 where the disk cannot be opened without another file, else 0
+identical : of `target`: 1 where a guest reads the same bytes from both, else 0; live by ``qemu-img compare`` and by
+    SHA-256 of both as raw streams, simulated by comparing which bytes were written where
+
+Snapshots inside a qcow2 file are not copied either: ``qemu-img convert`` reads what the disk shows now, and only that.
+
+Theory is a formula over the set of touched units (`labkit.experiments.disk_sizes`). Of the target those count that hold
+anything but zeros once the writes are widened to multiples of 4 KiB, as ``qemu-img convert`` copies them. Two rows of
+data that are less than 4 KiB of zeros apart are copied as one; that fills no further unit, as all units are multiples
+of 4 KiB. Simulated is every request of the conversion, in order, given to the target's allocator
+(`labkit.model.disks.converting`). Live is ``qemu-img convert`` with its defaults.
+
+Bound between live and simulated
+--------------------------------
+0 of each: they are equal, for every pair of formats and any writes. Written before the experiment first ran live. Held
+against QEMU 7.2.22 (Debian 12).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from labkit.experiments import disk_sizes, writes
+from labkit.experiments.needs import ask
+from labkit.experiments.settings import SettingError, choice, size, words
+from labkit.host import Host, Machine, Observation, Row
+from labkit.host.disks import FORMATS, Disk
+
+__all__ = [
+    "BOUNDS",
+    "LABELS",
+    "LESSON",
+    "NAME",
+    "NEEDS",
+    "QUANTITIES",
+    "QUESTION",
+    "Settings",
+    "adjust",
+    "bounds",
+    "machines",
+    "prepare",
+    "run",
+    "theory",
+]
+
+NAME = "disk-convert"
+QUESTION = "What changes when a disk is converted into another format, and what does not?"
+LESSON = "04"
+NEEDS = ("disks",)
+QUANTITIES = {"file_bytes": "B", "guest_bytes": "B", "disk_bytes": "B", "needs_backing": "1", "identical": "1"}
+LABELS = {
+    "file_bytes": ("Length of the file", "Look at which of the two files is longer, and by how many units."),
+    "guest_bytes": ("Data by the map", "Look at how much of the disk has room of its own, before and after."),
+    "disk_bytes": ("Size as the guest sees it", "Look at whether the guest's disk is still as large as it was."),
+    "needs_backing": ("Needs another file (1 = yes)", "Look at whether the disk still leans on another file."),
+    "identical": ("Same bytes for the guest (1 = yes)", "Look at whether a guest would notice anything."),
+}
+BOUNDS = {quantity: 0.0 for quantity in QUANTITIES}
+
+KIBI, MEBI = 1 << 10, 1 << 20
+COPIED = 4096  # bytes: qemu-img convert copies multiples of this (its option -S)
+WITH_BACKING = ("qcow2", "vmdk")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Which disk, what is written to it, and what it is to become."""
+
+    source: str = choice("qcow2", FORMATS, about="the format before")
+    target: str = choice("vmdk", FORMATS, about="the format after")
+    size: float = size(1024.0, minimum=1.0, maximum=16384.0, about="how large the guest is to see the disk")
+    writes: tuple[str, ...] = words(
+        ("0+4096", "1048576+65536"),
+        read=writes.read,
+        longest=writes.MOST_WRITES,
+        unit="B",
+        about="offset+length of each write, or a pattern such as random:seed=1,count=100,length=4096",
+    )
+    backing: str = choice("no", ("no", "yes"), about="whether the disk lies over another before")
+
+    @property
+    def asked(self) -> int:
+        """The size in bytes."""
+        return round(self.size * MEBI)
+
+    def check(self) -> None:
+        """Make sure that the settings fit each other.
+
+        Raises
+        ------
+        SettingError
+            Where they do not.
+        """
+        if self.backing == "yes" and self.source not in WITH_BACKING:
+            raise SettingError(f"backing=yes is for {' and '.join(WITH_BACKING)} only: QEMU knows no other here.")
+        self.places()
+
+    def places(self) -> list[tuple[int, int]]:
+        """Every write as offset and length, in bytes."""
+        return writes.places(self.writes, self.asked)
+
+    def layers(self) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """The writes to the disk below, if there is one, and those to the source itself."""
+        places = self.places()
+        return (places[::2], places[1::2]) if self.backing == "yes" else ([], places)
+
+
+def bounds(settings: Settings) -> dict[str, float]:
+    """How far live may be from simulated, by quantity: not at all."""
+    return dict(BOUNDS)
+
+
+def machines(settings: Settings) -> int:
+    """How many guests there will be: none."""
+    return 0
+
+
+def theory(settings: Settings, weights: Mapping[str, float] | None = None) -> dict[tuple[str, str], float]:
+    """Both files' lengths and data, from which units were written to and from nothing else.
+
+    Parameters
+    ----------
+    settings : Settings
+        The experiment's.
+    weights : mapping of str to float, optional
+        Not used; there are no CPU shares here.
+
+    Returns
+    -------
+    dict of (machine, quantity) to float
+        `file_bytes` of a source that lies over another is missing: where its first write begins and its units end is
+        as without, but a qcow2 file that names its backing needs no more room, and a VMDK file the same; the formula
+        for both is that of a disk by itself.
+
+    References
+    ----------
+    Named in the file of each format in `labkit.model.disks`; the formulas are in `labkit.experiments.disk_sizes`.
+    qemu-img(1), ``convert -S``, for the 4 KiB.
+    """
+    before = disk_sizes.seen_size(settings.source, settings.asked)
+    after = disk_sizes.seen_size(settings.target, before)
+    _below, own = settings.layers()
+    copied = [
+        (offset // COPIED * COPIED, min(_up(offset + length), before) - offset // COPIED * COPIED)
+        for offset, length in settings.places()
+    ]
+    found: dict[tuple[str, str], float] = {
+        ("source", "disk_bytes"): before,
+        ("target", "disk_bytes"): after,
+        ("source", "needs_backing"): float(settings.backing == "yes"),
+        ("target", "needs_backing"): 0.0,
+        ("target", "identical"): 1.0,
+        ("source", "guest_bytes"): disk_sizes.data_bytes(settings.source, settings.asked, own),
+        ("target", "guest_bytes"): disk_sizes.data_bytes(settings.target, before, copied),
+    }
+    for role, format, asked, places in (
+        ("source", settings.source, settings.asked, own),
+        ("target", settings.target, before, copied),
+    ):
+        length = disk_sizes.file_bytes(format, asked, places)
+        if length is not None:
+            found[role, "file_bytes"] = length
+    return found
+
+
+def _up(amount: int) -> int:
+    return -(-amount // COPIED) * COPIED
+
+
+def prepare(host: Host, settings: Settings) -> list[Machine]:
+    """Make sure that the host has disks; there are no machines to make."""
+    ask(host, *NEEDS)
+    return []
+
+
+def adjust(machines: list[Machine], settings: Settings) -> None:
+    """There is no machine that could be given other settings: another disk is another run."""
+
+
+def run(host: Host, settings: Settings) -> Observation:
+    """Make the disk, write, convert, and look at both, on either host."""
+    prepare(host, settings)
+    below, own = settings.layers()
+    made: list[Disk] = []
+    try:
+        if settings.backing == "yes":
+            made.append(host.disk("below", f"{settings.asked} B", format=settings.source))
+            _write(made[0], below)
+            source = host.disk("source", format=settings.source, backing=made[0])
+        else:
+            source = host.disk("source", f"{settings.asked} B", format=settings.source)
+        made.append(source)
+        _write(source, own)
+        target = source.convert("target", settings.target)
+        made.append(target)
+        seen = source.observe()
+        rows = [*seen.rows, *target.observe().rows]
+        for disk in (source, target):
+            rows.append(Row(machine=disk.name, quantity="disk_bytes", unit="B", value=disk.size))
+            rows.append(Row(machine=disk.name, quantity="needs_backing", unit="1", value=float(bool(disk.backing))))
+        alike = float(target.same_as(source))
+        rows.append(Row(machine="target", quantity="identical", unit="1", value=alike))
+        return dataclasses.replace(seen, rows=tuple(rows))
+    finally:
+        for disk in reversed(made):
+            disk.remove()
+
+
+def _write(disk: Disk, places: list[tuple[int, int]]) -> None:
+    for offset, length in places:
+        disk.write(offset, length)
