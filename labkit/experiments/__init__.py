@@ -15,6 +15,7 @@ To add one: write the file, and add its name to `NAMES`.
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import sys
 from types import ModuleType
@@ -32,10 +33,14 @@ NAMES = (
     "cpu-sizing",
     "cpu-spike",
     "disk-thin",
+    "disk-pool",
+    "disk-trim",
     "disk-convert",
     "snapshot-chain",
     "snapshot-loss",
     "disk-throttle",
+    "snapshot-revert",
+    "snapshot-consistency",
     "isolation",
     "overhead",
     "boot",
@@ -52,10 +57,14 @@ def load(name: str) -> ModuleType:
     Raises
     ------
     SettingError
-        Where there is none, listing those there are.
+        Where there is none, naming those whose names are nearest.
     """
     if name not in NAMES:
-        raise SettingError(f"there is no experiment {name!r:.60}; there are {', '.join(NAMES)}.")
+        near = difflib.get_close_matches(str(name)[:60], NAMES, n=3) or NAMES[:3]
+        raise SettingError(
+            f"there is no experiment {name!r:.60}; there are {len(NAMES)}, {', '.join(near)} among them, "
+            "and 'labkit experiments' lists all."
+        )
     return importlib.import_module(f"labkit.experiments.{name.replace('-', '_')}")
 
 

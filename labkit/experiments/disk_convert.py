@@ -6,7 +6,8 @@ differ.
 
 Settings
 --------
-source, target : qcow2, vmdk, vhd, vhdx, vdi, parallels or raw; the formats before and after, which may be the same
+source : the format before: qcow2, vmdk, vhd, vhdx, vdi, parallels or raw
+target : the format after: one of the same, perhaps the same
 size : how large the guest is to see the disk
 writes : what is written before, as in `disk-thin`
 backing : ``yes`` lays the source over another disk of the same format, and only every second write, from the second
@@ -149,9 +150,8 @@ def theory(settings: Settings, weights: Mapping[str, float] | None = None) -> di
     Returns
     -------
     dict of (machine, quantity) to float
-        `file_bytes` of a source that lies over another is missing: where its first write begins and its units end is
-        as without, but a qcow2 file that names its backing needs no more room, and a VMDK file the same; the formula
-        for both is that of a disk by itself.
+        By role. A file that names a backing has room for the name in its header, and is as long as one without;
+        `file_bytes` is missing where it depends on the order of the writes.
 
     References
     ----------
@@ -218,7 +218,7 @@ def run(host: Host, settings: Settings) -> Observation:
         rows = [*seen.rows, *target.observe().rows]
         for disk in (source, target):
             rows.append(Row(machine=disk.name, quantity="disk_bytes", unit="B", value=disk.size))
-            rows.append(Row(machine=disk.name, quantity="needs_backing", unit="1", value=float(bool(disk.backing))))
+            rows.append(Row(machine=disk.name, quantity="needs_backing", unit="1", value=float(disk.needs_backing)))
         alike = float(target.same_as(source))
         rows.append(Row(machine="target", quantity="identical", unit="1", value=alike))
         return dataclasses.replace(seen, rows=tuple(rows))

@@ -20,6 +20,8 @@ What the guest's kernel keeps for itself and what its own programs use was measu
 guests that take part in no comparison (`labkit.host.memory.GUEST`). A live host measures it again for its own image,
 once for each size, in a guest apart, and says what it found among its mechanisms.
 
+The run begins with a look at the full machine, before its balloon is sent: that is moment 0 of the curves.
+
 Bound between live and simulated
 --------------------------------
 5% of `memory`, for each of the three; written before this experiment first ran live (a trial of the balloon by itself
@@ -32,20 +34,22 @@ fills stay in the guest's memory. They were then measured in a guest apart, and 
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from labkit.experiments.needs import ask
 from labkit.experiments.phases import joined
 from labkit.experiments.settings import SettingError, number, size
-from labkit.host import Host, HostError, Machine, MemoryLoad, Observation
+from labkit.host import Host, HostError, Machine, MemoryLoad, Observation, Series
 from labkit.host.memory import GUEST
 from labkit.host.memory import QUANTITIES as MEMORY
 
 __all__ = [
     "ADJUSTS",
     "BOUNDS",
+    "BY_WHAT",
     "HEADLINE",
     "LABELS",
     "LESSON",
@@ -53,6 +57,7 @@ __all__ = [
     "NEEDS",
     "QUANTITIES",
     "QUESTION",
+    "UNDISTURBED",
     "Settings",
     "adjust",
     "bounds",
@@ -60,6 +65,7 @@ __all__ = [
     "prepare",
     "run",
     "theory",
+    "theory_after",
 ]
 
 NAME = "memory-balloon"
@@ -69,10 +75,12 @@ NEEDS = ("balloon", "filling")
 QUANTITIES = dict(MEMORY)
 HEADLINE = "host_resident"
 LABELS = {
-    "guest_total": ("The guest's total", "Look at what the guest believes it has: less than it was given, and why?"),
-    "guest_free": ("Free in the guest", "Look at whose memory the balloon takes: that which nobody uses."),
-    "host_resident": ("On the host", "Look at what the host gets back, and when."),
+    "guest_total": ("The guest's total", "What the guest believes it has: less than the balloon leaves, and why?"),
+    "guest_free": ("Free in the guest", "What nobody in the guest uses. A balloon can take this and nothing else."),
+    "host_resident": ("On the host", "What the host pays for: compare it with what is free in the guest."),
 }
+BY_WHAT = {"balloon": "The balloon: {}.", "filling": "Memory was filled by {}."}
+UNDISTURBED = "these are amounts of memory, and no matter of CPU time"
 ADJUSTS = ("target",)
 
 PART = 0.05  # of the machine's memory; the bound
@@ -80,6 +88,7 @@ LEFT = 14.0  # MiB that the filling program leaves free; it needs some itself, a
 PATIENCE = 120.0  # seconds for the balloon, or the filling, to be done
 CLOSE = 0.5  # MiB; from here on the balloon counts as being there
 LOOK = 0.25  # seconds
+CLOSELY = 0.05  # seconds between two points of the curves while the balloon moves
 BOUNDS = {quantity: PART * 256.0 for quantity in QUANTITIES}
 
 
@@ -157,8 +166,50 @@ def theory(settings: Settings, weights: Mapping[str, float] | None = None) -> di
     }
 
 
+def theory_after(
+    settings: Settings, earlier: Sequence[Settings], weights: Mapping[str, float] | None = None
+) -> dict[tuple[str, str], float]:
+    """What is left where the same balloon was elsewhere before: as `theory`, but for what the host holds.
+
+    What a balloon gave back is the guest's again when the balloon is let out, and takes no room on the host before the
+    guest touches it. This guest touches nothing more, so the host holds what the balloon left when it was largest.
+
+    Parameters
+    ----------
+    settings : Settings
+        As they stand.
+    earlier : sequence of Settings
+        As they stood since the machine was full; each balloon is taken to have arrived.
+    weights : mapping of str to float, optional
+        Not used; CPU shares do not matter here.
+
+    Returns
+    -------
+    dict of (machine, quantity) to float
+        In MiB.
+
+    References
+    ----------
+    Pages that leave the balloon are freed to the guest's kernel, and the host is not told: Linux,
+    drivers/virtio/virtio_balloon.c, `leak_balloon`.
+    """
+    held = min(settings.target, *(one.target for one in earlier)) if earlier else settings.target
+    return theory(settings, weights) | {("m1", "host_resident"): held}
+
+
 def prepare(host: Host, settings: Settings) -> list[Machine]:
     """Make the machine, have its guest fill its memory and clear it away, and send its balloon."""
+    machine = _full_once(host, settings)
+    try:
+        machine.set(memory=settings.target)
+    except BaseException:
+        machine.stop()
+        raise
+    return [machine]
+
+
+def _full_once(host: Host, settings: Settings) -> Machine:
+    """Make the machine, and have its guest fill its memory and clear it away."""
     ask(host, *NEEDS)
     machine = host.create("m1", memory=settings.memory)
     try:
@@ -168,11 +219,10 @@ def prepare(host: Host, settings: Settings) -> list[Machine]:
         if filling.progress < 1.0:
             raise HostError(f"The guest did not fill its memory within {PATIENCE:g} s.", "Try again, or a smaller one.")
         filling.cancel()
-        machine.set(memory=settings.target)
     except BaseException:
         machine.stop()
         raise
-    return [machine]
+    return machine
 
 
 def adjust(machines: list[Machine], settings: Settings) -> None:
@@ -182,9 +232,11 @@ def adjust(machines: list[Machine], settings: Settings) -> None:
 
 def run(host: Host, settings: Settings) -> Observation:
     """Send a balloon, wait until it is there, and look at the machine's memory from both sides, on either host."""
-    (machine,) = prepare(host, settings)
+    machine = _full_once(host, settings)
     try:
-        on_its_way = []
+        before = machine.memory_seen()
+        machine.set(memory=settings.target)
+        on_its_way: list[Observation] = []
         while abs(machine.memory_seen()["size"] - settings.target) > CLOSE:
             if sum(seen.seconds for seen in on_its_way) > PATIENCE:
                 size = machine.memory_seen()["size"]
@@ -193,8 +245,16 @@ def run(host: Host, settings: Settings) -> Observation:
                     f"and did not get there within {PATIENCE:g} s.",
                     "The guest had nothing more to give: ask for a larger target.",
                 )
-            on_its_way.append(host.observe(LOOK, LOOK))
+            on_its_way.append(host.observe(LOOK, CLOSELY))
         seen = host.observe(settings.seconds)
-        return joined([*on_its_way, seen], seen.rows)
+        whole = joined([*on_its_way, seen], seen.rows)
+        return dataclasses.replace(whole, series=tuple(_begun(line, before) for line in whole.series))
     finally:
         machine.stop()
+
+
+def _begun(line: Series, before: Mapping[str, float]) -> Series:
+    """A curve with what was there at moment 0, before the balloon was sent; others than those of memory as they are."""
+    if line.quantity not in QUANTITIES:
+        return line
+    return dataclasses.replace(line, times=(0.0, *line.times), values=(before[line.quantity], *line.values))

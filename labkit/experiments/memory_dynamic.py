@@ -59,7 +59,10 @@ from labkit.host.paging import PAGING, slowdown
 from labkit.host.policies import POLICIES
 
 __all__ = [
+    "ACTS",
+    "AT_FIRST",
     "BOUNDS",
+    "BY_WHAT",
     "HEADLINE",
     "LABELS",
     "LESSON",
@@ -67,6 +70,9 @@ __all__ = [
     "NEEDS",
     "QUANTITIES",
     "QUESTION",
+    "SHOWN",
+    "TOGETHER",
+    "UNDISTURBED",
     "Settings",
     "bounds",
     "machines",
@@ -80,11 +86,25 @@ LESSON = "03"
 NEEDS = ("balloon",)
 QUANTITIES = {"idle": "MiB", "short": "MiB", "slowdown": "1"}
 LABELS = {
-    "idle": ("Memory given and not used", "Look at how much lies idle in one machine while another is short."),
-    "short": ("Memory wanted and not had", "Look at which machines are short, and for how much of the time."),
-    "slowdown": ("How many times longer its programs would take, reckoned from what they lack", ""),
+    "idle": ("Idle: given and not used, mean of all steps", "How much lies idle here while another is short?"),
+    "short": ("Short: wanted and not had, mean of all steps", "Which machines are short?"),
+    "slowdown": ("Slowdown: how many times longer its programs would take, reckoned from short", ""),
 }
 HEADLINE = "short"
+TOGETHER = ("idle", "short")
+AT_FIRST = ("policy", "host", "high", "seed")
+SHOWN = {
+    "host": (448, 1024),
+    "promised": (112, 512),
+    "low": (1, 64),
+    "high": (16, 240),
+    "steps": (1, 48),
+    "interval": (0.2, 5),
+    "touches": (0, 4096),
+}
+ACTS = {"idle_share": ("policy", "esxi")}
+BY_WHAT = {"balloon": "The balloons: {}."}
+UNDISTURBED = "these are amounts of memory, and no matter of CPU time"
 BOUNDS = {"idle": 24.0, "short": 24.0}
 _USUAL = 12.0
 

@@ -25,6 +25,8 @@ Machines are `m1`, `m2` and so on.
 Quantities
 ----------
 reclaimed : what was got back from each machine in the end, in MiB. Page sharing may find less than is lacking.
+short : what is still lacking then, in MiB. It would have to be got back in another way, by swapping say; what that
+    would cost is not in `slowdown`.
 slowdown : how many times longer the programs took, in 1.
 
 Theory: a balloon gets all that is lacking, and its cost is exact: free pages go first, then cold ones, and what is
@@ -40,22 +42,26 @@ whatever else it carries.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from labkit.experiments.needs import ask
 from labkit.experiments.settings import SettingError, choice, integer, number, size
-from labkit.host import Host, Observation
+from labkit.host import Host, Observation, Row
 from labkit.host.memory import PAGES_PER_MIB
 from labkit.host.paging import MECHANISMS, PAGING, STORES, Programs, slowdown
 
 __all__ = [
+    "ACTS",
+    "AT_FIRST",
     "BOUNDS",
     "HEADLINE",
     "LABELS",
     "LESSON",
     "NAME",
     "NEEDS",
+    "NOT_LIVE",
     "QUANTITIES",
     "QUESTION",
     "UNBOUNDED",
@@ -71,14 +77,23 @@ NAME = "memory-overcommit"
 QUESTION = "A host has promised more memory than it has. What does getting it back cost the guests?"
 LESSON = "03"
 NEEDS = ("reclaim",)
-QUANTITIES = {"reclaimed": "MiB", "slowdown": "1"}
+QUANTITIES = {"reclaimed": "MiB", "short": "MiB", "slowdown": "1"}
 LABELS = {
     "reclaimed": ("Memory got back", "Look at whether it is what was lacking."),
-    "slowdown": ("How many times longer programs took", "Look at who chose the pages that went."),
+    "short": ("Short: still lacking", "What sharing did not find would have to be swapped."),
+    "slowdown": ("Slowdown: how many times longer programs took (what is short is not reckoned in)", ""),
+}
+AT_FIRST = ("reclaim", "ratio", "store", "touches")
+ACTS = {
+    "identical": ("reclaim", "sharing"),
+    "writes": ("reclaim", "sharing"),
+    "store": ("reclaim", "balloon", "swap"),
 }
 HEADLINE = "slowdown"
 BOUNDS: dict[str, float] = {}
+_A_PAGE = 1 / PAGES_PER_MIB  # MiB
 UNBOUNDED = "Nothing of it is live: a guest of this course has no disk to swap to."
+NOT_LIVE = UNBOUNDED
 
 
 @dataclass(frozen=True)
@@ -104,6 +119,16 @@ class Settings:
     def names(self) -> list[str]:
         """The machines' names."""
         return [f"m{number}" for number in range(1, self.machines + 1)]
+
+    @property
+    def host_memory(self) -> float:
+        """What the host has for all of them, in MiB."""
+        return self.machines * self.memory / self.ratio
+
+    @property
+    def lacking(self) -> float:
+        """What each machine was promised too much, in MiB."""
+        return self.memory * (1 - 1 / self.ratio)
 
     def check(self) -> None:
         """Make sure that the settings fit each other.
@@ -162,8 +187,9 @@ def theory(settings: Settings, weights: Mapping[str, float] | None = None) -> di
         reclaimed = _found(settings)
         longer = 1.0 if settings.writes == 0 else None
     found: dict[tuple[str, str], float | None] = {}
+    short = None if reclaimed is None else max(0.0, settings.lacking - reclaimed)
     for name in settings.names:
-        found[name, "reclaimed"], found[name, "slowdown"] = reclaimed, longer
+        found[name, "reclaimed"], found[name, "short"], found[name, "slowdown"] = reclaimed, short, longer
     return found
 
 
@@ -181,11 +207,19 @@ def run(host: Host, settings: Settings) -> Observation:
     ask(host, *NEEDS)
     promised = dict.fromkeys(settings.names, settings.memory)
     programs = Programs(settings.working, settings.cold, settings.identical, settings.touches, settings.writes)
-    return host.reclaim(  # type: ignore[attr-defined]  # who can "reclaim" is a `labkit.host.paging.ReclaimsMemory`
+    seen = host.reclaim(  # type: ignore[attr-defined]  # who can "reclaim" is a `labkit.host.paging.ReclaimsMemory`
         promised,
         programs,
         settings.reclaim,
-        memory=sum(promised.values()) / settings.ratio,
+        memory=settings.host_memory,
         store=settings.store,
         seconds=settings.seconds,
     )
+    rows: list[Row] = []
+    for row in seen.rows:
+        rows.append(row)
+        if row["quantity"] == "reclaimed":
+            still = settings.lacking - row["value"]
+            whole = still if still > _A_PAGE else 0.0  # nobody gets back a part of a page
+            rows.append({"machine": row["machine"], "quantity": "short", "unit": "MiB", "value": whole})
+    return dataclasses.replace(seen, rows=tuple(rows))

@@ -54,6 +54,7 @@ __all__ = [
     "NEEDS",
     "QUANTITIES",
     "QUESTION",
+    "UNDISTURBED",
     "Settings",
     "bounds",
     "machines",
@@ -66,7 +67,8 @@ QUESTION = "How much memory does a host save when it keeps equal pages once?"
 LESSON = "03"
 NEEDS = ("sharing", "filling")
 QUANTITIES = {"saved": "MiB"}
-LABELS = {"saved": ("Saved by sharing", "Look at how it grows with the number of machines: all but one copy is saved.")}
+LABELS = {"saved": ("Saved by sharing", "Of what is the same in all machines, every copy but one.")}
+UNDISTURBED = "these are amounts of memory, and no matter of CPU time"
 BOUNDS = {"saved": 6.0}
 
 RATE = 50_000.0  # pages per second; the kernel's own 5,000 would make the experiment ten times as long

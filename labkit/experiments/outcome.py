@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -34,6 +34,9 @@ class Outcome:
         How long each run took by the clock on the wall, by ``"simulated"`` and ``"live"``, in seconds or None.
     why_not_live : str
         Where a live run was asked for and could not be had: the reason and the remedy.
+    earlier : sequence of object
+        The settings under which the same machines ran before, in order, where they were changed meanwhile; for an
+        experiment whose theory knows what that leaves behind (``theory_after``).
     """
 
     experiment: ModuleType
@@ -42,6 +45,7 @@ class Outcome:
     live: Observation | None
     seconds: dict[str, float | None]
     why_not_live: str = ""
+    earlier: Sequence[Any] = ()
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -50,7 +54,9 @@ class Outcome:
         Of what a host saw, those quantities that the experiment is about.
         """
         weights = self.live.provenance.weights if self.live else None
-        theory = self.experiment.theory(self.settings, weights) or {}
+        after = getattr(self.experiment, "theory_after", None) if self.earlier else None
+        asked = (self.settings, self.earlier, weights) if after else (self.settings, weights)
+        theory = (after or self.experiment.theory)(*asked) or {}
         seen = self.simulated or self.live
         rows = []
         for row in seen.rows if seen else ():
@@ -83,6 +89,27 @@ class Outcome:
         if self.why_not_live:
             described["why_not_live"] = self.why_not_live
         return described
+
+    def columns(self, machine: str, quantity: str, per: float = 1.0) -> dict[str, float]:
+        """What each column says about one quantity of one machine; empty columns left out.
+
+        Parameters
+        ----------
+        machine, quantity : str
+            Which row.
+        per : float
+            How many of its unit make one of yours: ``2**20`` for MiB of bytes.
+
+        Raises
+        ------
+        KeyError
+            Where there is no such row.
+        """
+        for row in self.rows:
+            if (row["machine"], row["quantity"]) == (machine, quantity):
+                names = ("theory", "simulated", "live")
+                return {name: row[name] / per for name in names if row[name] is not None}
+        raise KeyError(f"no {quantity!r} of {machine!r}")
 
     def as_json(self) -> dict[str, Any]:
         """The document that ``labkit run --json`` prints."""

@@ -89,7 +89,7 @@ LABELS = {
         "Look at how it rises with the depth, and what the writes have to do with it.",
     ),
     "copied": ("Copied at the end", "Look at what it takes to get rid of the chain."),
-    "read": ("Time of 1000 reads", "Look at the chain beside the flat disk, and at what is alike on both hosts."),
+    "read": ("Time of 1000 reads", "Look at how many times as long the chain takes, more than at how long."),
 }
 HEADLINE = "lookups"
 BOUNDS = {"file_bytes": 0.0, "guest_bytes": 0.0, "lookups": 0.0, "copied": 0.0}

@@ -15,6 +15,7 @@ from labkit.host.disks import Disk, Extent
 from labkit.host.loads import CpuLoad, DiskLoad, Load, MemoryLoad, RequestLoad, Served
 from labkit.host.observations import Event, HostKind, Observation, Provenance, Row, Series
 from labkit.host.protocol import Host, Job, Machine
+from labkit.host.snapshots import Snapshot
 from labkit.host.words import Ability, HostError, mebibytes
 
 __all__ = [
@@ -37,5 +38,6 @@ __all__ = [
     "Row",
     "Series",
     "Served",
+    "Snapshot",
     "mebibytes",
 ]

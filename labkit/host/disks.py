@@ -71,6 +71,13 @@ class Disk(Protocol):
         """The length of the file, in bytes."""
 
     @property
+    def store_bytes(self) -> int:
+        """How much the store gives the file in whole blocks, in bytes: what shrinks when a guest gives back.
+
+        The length never becomes less. On the simulated host only qcow2 and raw files have it.
+        """
+
+    @property
     def guest_bytes(self) -> int:
         """How much of the disk the map calls data that lies in this disk's own file, in bytes."""
 
@@ -94,6 +101,10 @@ class Disk(Protocol):
         HostError
             Where a layer that it needs is gone.
         """
+
+    @property
+    def needs_backing(self) -> bool:
+        """Whether it cannot be opened without another file, which its own names."""
 
     def convert(self, name: str, format: str) -> Disk:
         """Make another disk of this host, in another format or the same, that holds what this one shows.

@@ -46,7 +46,8 @@ class PausingMachine(Machine, Protocol):
 class Filling(Protocol):
     """Machines that write to their disks, each from the beginning of its first one on, at the same rate.
 
-    Every piece has content of its own, known beforehand, so that it can be told later whether all is there.
+    Every piece has content of its own, known beforehand, so that it can be told later whether all is there. While a
+    machine is paused its clock stands still too: it goes on at the same rate and does not hurry to make up for it.
     """
 
     def watch(self, seconds: float) -> Observation:
@@ -80,7 +81,7 @@ class Pool(Protocol):
     def disks(self) -> Mapping[str, Disk]:
         """The disks that lie in it, by name."""
 
-    def disk(self, name: str, size: str | float, *, format: str = "qcow2", cluster: int | None = None) -> Disk:
+    def disk(self, name: str, size: str | float, *, format: str = "qcow2") -> Disk:
         """Make a disk whose file lies in this pool; parameters as those of `labkit.host.Host.disk`.
 
         Its size is a promise: the pool does not have to have so much. Formats are those of `FORMATS`.

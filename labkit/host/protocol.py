@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 from labkit.host.disks import Disk
 from labkit.host.loads import Load
 from labkit.host.observations import HostKind, Observation
+from labkit.host.snapshots import Kind, Snapshot
 from labkit.host.words import Ability
 
 __all__ = ["Host", "Job", "Machine"]
@@ -99,8 +100,39 @@ class Machine(Protocol):
             Requests a second, from 1; ``math.inf`` lifts the limit. A tenth of a second's worth may come at once.
         """
 
+    @property
+    def snapshots(self) -> Mapping[str, Snapshot]:
+        """The snapshots that it has, by name, in the order in which they were taken."""
+
+    def snapshot(self, name: str, *, kind: Kind = "internal", freeze: bool = False, memory: bool = True) -> Snapshot:
+        """Take a snapshot, which `revert` can bring the machine back to; for a host that `can` do ``"snapshots"``.
+
+        Parameters
+        ----------
+        name : str
+            As a machine's name; one of its name for each machine.
+        kind : {"internal", "external"}
+            Where it is kept: in the file of the machine's disk, for qcow2, or in files of its own.
+        freeze : bool
+            Whether the guest first writes down all its files and holds still meanwhile.
+        memory : bool
+            Whether the memory is in it; without, only for external ones, a machine that is brought back boots anew.
+
+        Raises
+        ------
+        HostError
+            Where it cannot be taken, or there would be no going back to it.
+        """
+
+    def revert(self, snapshot: Snapshot) -> float:
+        """Bring the machine, its disks and, where it is in the snapshot, its memory back to that moment.
+
+        What it did since is lost, and its loads are over. Its clock is put right. The snapshot stays: one can go back
+        to it again, and to others. Returns how long it took until the guest answered again, in s.
+        """
+
     def stop(self) -> None:
-        """Switch the machine off and forget it."""
+        """Switch the machine off and forget it, with its snapshots; its disks stay as they are now."""
 
 
 @runtime_checkable
@@ -206,7 +238,8 @@ class Host(Protocol):
         Those of memory are ``"balloon"``, ``"filling"`` (it takes a `MemoryLoad`) and ``"sharing"``: a host that can do
         the last has a call ``share_pages(rate)``, which takes a number of pages per second to look at and gives a
         `labkit.host.memory.PageSharing`. What more some hosts can do: ``"programs"`` and ``"boots"``
-        (`labkit.host.timing`), ``"harm"`` and ``"inside"`` (`labkit.host.harm`).
+        (`labkit.host.timing`), ``"harm"`` and ``"inside"`` (`labkit.host.harm`), ``"pool"`` (`labkit.host.pools`),
+        ``"trim"`` (`labkit.host.trimming`) and ``"files"`` (`labkit.host.volumes`).
         """
 
     def observe(self, seconds: float, every: float = 0.2) -> Observation:

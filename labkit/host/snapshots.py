@@ -66,28 +66,28 @@ class Snapshot:
 class HoldsContents(Protocol):
     """A machine that can be given something to hold, be ruined, and be looked through; for ``"contents"``."""
 
-    def imprint(self, disk: str, held: float, places: Sequence[tuple[int, int]]) -> None:
-        """Give it something in its memory and on one of its disks.
+    def hold(self, held: float) -> None:
+        """Keep `held` MiB of random bytes in memory, and start a program that waits for nothing."""
+
+    def overwrite(self, disk: str, places: Sequence[tuple[int, int]]) -> None:
+        """Write random bytes to a disk, at each place one write that reaches the disk before the next begins.
 
         Parameters
         ----------
         disk : str
             The disk's name.
-        held : float
-            MiB of random bytes that it keeps in its memory.
         places : sequence of (int, int)
-            Where on the disk it writes random bytes: offset and length in bytes, in order; multiples of 4096. Each
-            write reaches the disk before the next begins.
+            Offset and length in bytes, in order; multiples of 4096.
         """
 
-    def ruin(self, disk: str, places: Sequence[tuple[int, int]]) -> None:
-        """Let it write over its disk at these places, and then delete its own programs and what it held in memory."""
+    def ruin(self) -> None:
+        """Delete its own programs, and all that it held in memory."""
 
     def contents(self, disk: str) -> Mapping[str, str]:
         """What can be found in it at this moment: marks of its ``memory`` and its ``disk``.
 
         Two marks are equal where what is there is equal. The mark of the memory is over what it was given to hold,
-        the program that was started by then, and all files of its system.
+        the program that was started by then, and the programs of its system.
         """
 
 

@@ -42,8 +42,15 @@ def ability_of(host: LiveHost, ability: str) -> Ability:
         "hot-add": Ability(True, "libvirt's setvcpus, and the guest switches the new vCPU on"),
         "requests": Ability(True, _requests(host)) if host.image.serves else _OLD_IMAGE,
         "disks": host.shelf.ability,
+        "boot disks": Ability(True, "SeaBIOS and SYSLINUX") if host.shelf.ability else host.shelf.ability,
+        "export": Ability(True, "qemu-img and tar") if host.shelf.ability else host.shelf.ability,
         "throttle": _throttle(host),
         "pool": pools.ability(host) if ability == "pool" else _LATER,
+        "snapshots": _snapshots(host),
+        "contents": agent if host.image.serves else _OLD_IMAGE,
+        "records": agent if host.image.serves else _OLD_IMAGE,
+        "files": Ability(True, "ext4 in the guest") if host.root else host.shelf.ability,
+        "trim": agent if host.root else host.shelf.ability,
         "balloon": balloon.ability(host.driver, host.kept),
         "filling": Ability(True, "a program in the guest") if host.image.serves else _OLD_IMAGE,
         "sharing": ksm.ability(host),
@@ -71,6 +78,11 @@ def _throttle(host: LiveHost) -> Ability:
     return Ability(True, "libvirt's blkdeviotune, fio in the guest") if (able := host.shelf.ability) else able
 
 
+def _snapshots(host: LiveHost) -> Ability:
+    """What takes disks that lie here."""
+    return Ability(True, "libvirt's snapshots") if host.shelf.ability else host.shelf.ability
+
+
 def _requests(host: LiveHost) -> str:
     server = "a server in the guest, first come, first served"
     return f"{server}; 1 CPU second = {host.known_speed:.4g} rounds, calibrated before" if host.known_speed else server
@@ -90,6 +102,7 @@ def mechanisms_of(host: LiveHost) -> dict[str, str]:
         "inside",
         "harm",
         "throttle",
+        "snapshots",
     )
     found = {name: ability_of(host, name) for name in names}
     return {name: able.mechanism for name, able in found.items() if able} | {

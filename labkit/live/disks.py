@@ -6,19 +6,19 @@ with it, and ``labkit clean`` finds what even the guardian left. No guest and no
 
 from __future__ import annotations
 
+import copy
 import dataclasses
-import functools
 import json
 import re
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labkit.host import Ability, HostError, Observation, Provenance, Row, mebibytes
 from labkit.host.disks import FORMATS, Extent
-from labkit.live import ownership
+from labkit.live import appliance, conversion, ownership, reading
+from labkit.live.disk_tools import INSTALL, driver_of, run_tool, version_of
 from labkit.live.journal import Journal
 
 if TYPE_CHECKING:
@@ -26,10 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LiveDisk", "Shelf", "driver_of"]
 
-INSTALL = "Run ./course open, which installs what is missing and says what."
 MEBI = 1 << 20
-PATTERN = 165  # the byte that is written; any but 0 would do, as QEMU may leave zeros out
-PATIENCE = 600  # seconds; after that a program hangs, or the store does
 MOST_WRITES = 10_000
 MOST_WRITTEN = 256 * MEBI
 MOST_HELD = 4096 * MEBI  # what one disk may come to take of the store
@@ -41,31 +38,6 @@ FILLED = {"qcow2": 65536, "vmdk": 65536, "vdi": MEBI, "parallels": MEBI}
 BLOCK = 4096
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,19}", re.ASCII | re.IGNORECASE)
-
-
-def driver_of(format: str) -> str:
-    """QEMU's own name for a format."""
-    return {"vhd": "vpc"}.get(format, format)
-
-
-def _run(*words: str) -> str:
-    """Run one of QEMU's disk tools and return what it prints."""
-    try:
-        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE)
-    except FileNotFoundError as error:
-        raise HostError(f"The program {words[0]} is not installed here.", INSTALL) from error
-    except subprocess.TimeoutExpired as error:
-        raise HostError(f"{words[0]} did not end within {PATIENCE} s.", "Write less, or to a faster store.") from error
-    if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}").splitlines()[0]
-        raise HostError(f"{words[0]} could not do it: {said.rstrip('.')}.", "'labkit doctor' shows what works here.")
-    return done.stdout
-
-
-@functools.cache
-def _version(program: str) -> str:
-    found = re.search(r"version (\S+)", _run(program, "--version"))
-    return found[1] if found else "unknown"
 
 
 class LiveDisk:
@@ -81,9 +53,13 @@ class LiveDisk:
         Bytes of a cluster, where one was named.
     shelf : Shelf
         Where it lies, and who is told what was done.
+    backing : LiveDisk, optional
+        What it lies over; the size is then that one's.
     """
 
-    def __init__(self, name: str, asked: int, format: str, cluster: int | None, shelf: Shelf) -> None:
+    def __init__(
+        self, name: str, asked: int, format: str, cluster: int | None, shelf: Shelf, backing: LiveDisk | None = None
+    ) -> None:
         self.name, self.format = name, format
         self.path = shelf.directory / f"{name}.{format}"
         self._shelf = shelf
@@ -94,10 +70,18 @@ class LiveDisk:
         self._touched: set[int] = set()
         self._removed = False
         self.machine: LiveMachine | None = None  # that has it now
+        self.backing = backing
+        self.overlays: list[LiveDisk] = []  # that lie over it
+        self.writes: list[tuple[int, int]] = []
         option = ["-o", f"cluster_size={cluster}"] if cluster else []
+        # By its bare name, which QEMU looks for beside the new file: the files may move together.
+        over = ["-b", backing.path.name, "-F", driver_of(backing.format)] if backing else []
+        size = [] if backing else [str(asked)]
         try:
-            self._do("qemu-img", "create", "-q", "-f", driver_of(format), *option, str(self.path), str(asked))
-            information = json.loads(_run("qemu-img", "info", "-f", driver_of(format), "--output=json", str(self.path)))
+            self._make([*option, *over, str(self.path), *size])
+            information = json.loads(
+                run_tool("qemu-img", "info", "-f", driver_of(format), "--output=json", str(self.path))
+            )
         except BaseException:
             self.remove()
             raise
@@ -106,9 +90,16 @@ class LiveDisk:
     def __repr__(self) -> str:
         return f"disk {self.name}, {self.format}, {self.size:,} bytes, in {self.path}"
 
+    def _make(self, words: list[str]) -> None:
+        self._do("qemu-img", "create", "-q", "-f", driver_of(self.format), *words)
+
     def _do(self, *words: str) -> str:
-        self._shelf.journal.command([self.path.name if word == str(self.path) else word for word in words])
-        return _run(*words)
+        self.note([self.path.name if word == str(self.path) else word for word in words])
+        return run_tool(*words)
+
+    def note(self, words: list[str]) -> None:
+        """Write a plain command into the host's journal."""
+        self._shelf.journal.command(words)
 
     def write(self, offset: int, length: int) -> None:
         """Write something other than zeros; see `labkit.host.Disk.write`. It is done at the next look."""
@@ -126,11 +117,14 @@ class LiveDisk:
                 f"this would be write {self._writes + 1}, and {self._written + length} bytes.",
                 "Write less, or use the simulated host.",
             )
+        if self.overlays:
+            raise HostError(f"{self.overlays[0].name} lies over {self.name} and would change.", "Write to that one.")
         unit = self._filled or BLOCK
         self._touched.update(range(offset // unit, (offset + length - 1) // unit + 1))
         self._writes += 1
         self._written += length
         self._pending.append((offset, length))
+        self.writes.append((offset, length))
         self._seen = None
 
     def _require_room(self) -> None:
@@ -139,10 +133,11 @@ class LiveDisk:
         needed = len(self._touched) * (self._filled or 3 * BLOCK) + spare
         # What the disk has taken already counts twice here; that errs on the safe side.
         free = shutil.disk_usage(self._shelf.directory).free
-        if needed > MOST_HELD or needed > free - LEFT_FREE:
+        left_free = 0 if self._shelf.overbooks else LEFT_FREE
+        if needed > MOST_HELD or needed > free - left_free:
             raise HostError(
                 f"These writes may take {needed // MEBI} MiB of {self._shelf.directory}, where {free // MEBI} MiB are "
-                f"free; {LEFT_FREE // MEBI} MiB of that are left alone, and {MOST_HELD // MEBI} MiB is the most.",
+                f"free; {left_free // MEBI} MiB of that are left alone, and {MOST_HELD // MEBI} MiB is the most.",
                 "Write less, or use the simulated host.",
             )
 
@@ -156,6 +151,8 @@ class LiveDisk:
         """
         self._there()
         self._carry_out()
+        if self._shelf.overbooks:
+            return
         free = shutil.disk_usage(self._shelf.directory).free
         if self.size > min(MOST_HELD, free - LEFT_FREE):
             raise HostError(
@@ -177,17 +174,13 @@ class LiveDisk:
             try:
                 self._carry_out()
                 told = json.loads(
-                    _run("qemu-img", "map", *shared, "-f", driver_of(self.format), "--output=json", str(self.path))
+                    run_tool("qemu-img", "map", *shared, "-f", driver_of(self.format), "--output=json", str(self.path))
                 )
             except BaseException:  # half of the writes may be there: nobody could say what such a disk holds
                 if self.machine is None:
                     self.remove()
                 raise
-            extents = tuple(
-                Extent(part["start"], part["length"], part["data"], part.get("offset") if part["data"] else None)
-                for part in told
-            )
-            self._seen = self.path.stat().st_size, extents
+            self._seen = self.path.stat().st_size, reading.extents_of(told)
         return self._seen
 
     def _carry_out(self) -> None:
@@ -198,13 +191,13 @@ class LiveDisk:
         # file does not have to outlive a power cut, and 10,000 writes take seconds, not minutes.
         words = ["qemu-io", "-t", "unsafe", "-f", driver_of(self.format)]
         for offset, length in self._pending:
-            words += ["-c", f"write -q -P {PATTERN} {offset} {length}"]
+            words += ["-c", f"write -q -P {reading.PATTERN} {offset} {length}"]
         shown = words[: 5 + 2 * 8]
         self._shelf.journal.command([*shown, self.path.name])
         if len(words) > len(shown):
             self._shelf.journal.note(f"and {len(self._pending) - 8} more such writes in the same qemu-io")
         self._shelf.tell(f"Writing {len(self._pending)} times to the disk {self.name}", 0.0)
-        complaint = _run(*words, str(self.path)).strip()
+        complaint = run_tool(*words, str(self.path)).strip()
         if complaint:
             raise HostError(f"qemu-io could not write: {complaint.splitlines()[0]}.", "'labkit doctor' may know why.")
         self._pending.clear()
@@ -215,22 +208,33 @@ class LiveDisk:
         return self._look()[0]
 
     @property
+    def store_bytes(self) -> int:
+        """How much the store gives the file in whole blocks, in bytes; less than its length where it has holes."""
+        self._look()
+        return self.path.stat().st_blocks * 512
+
+    @property
     def guest_bytes(self) -> int:
-        """How much of the disk the map calls data, in bytes."""
-        return sum(extent.length for extent in self._look()[1] if extent.data)
+        """How much of the disk the map calls data that lies in this disk's own file, in bytes."""
+        return sum(extent.length for extent in self._look()[1] if extent.data and not extent.depth)
 
     def map(self) -> tuple[Extent, ...]:
         """The disk from its beginning to its end, data and not."""
         return self._look()[1]
 
+    read, intact = reading.read, reading.intact
+    convert, same_as, export = conversion.convert, conversion.same, appliance.export
+    needs_backing = property(conversion.needs_backing)
+
     def observe(self) -> Observation:
         """`file_bytes` and `guest_bytes` as rows."""
-        length, _extents = self._look()
+        length, extents = self._look()
+        data = sum(extent.length for extent in extents if extent.data and not extent.depth)
         self._shelf.journal.command(["qemu-img", "map", "-f", driver_of(self.format), "--output=json", self.path.name])
         self._shelf.journal.command(["stat", "--format=%s", self.path.name])
         rows = tuple(
             Row(machine=self.name, quantity=quantity, unit="B", value=value)
-            for quantity, value in (("file_bytes", length), ("guest_bytes", self.guest_bytes))
+            for quantity, value in (("file_bytes", length), ("guest_bytes", data))
         )
         return Observation(0.0, rows, (), (), self._shelf.provenance())
 
@@ -244,6 +248,8 @@ class LiveDisk:
         """
         if self.machine is not None and not self._shelf.closed:
             raise HostError(f"{self.machine.name} has the disk {self.name}.", "Stop that machine first.")
+        if self.overlays:
+            self.note(["rm", self.path.name])
         self._removed = True
         self.path.unlink(missing_ok=True)
         self._shelf.forget(self)
@@ -282,12 +288,17 @@ class Shelf:
         self._root, self._id, self._origin = root, id, origin
         self._disks: dict[str, LiveDisk] = {}
         self.closed = False
+        self.overbooks = False  # whether its disks may be promised more than there is
+        self.also_clear: list[Callable[[], None]] = []  # what else goes when it is cleared
+        self.directory = None if root is None else root / f"disks-{id}"  # where the files lie
 
-    @property
-    def directory(self) -> Path:
-        """Where the files lie."""
+    def annex(self, name: str, reached: Callable[[Path], Path]) -> Shelf:
+        """A shelf of the same host in a place of its own, for disks that may be promised more than there is."""
         assert self._root is not None
-        return self._root / f"disks-{self._id}"
+        other = copy.copy(self)  # with the same disks: their names are the host's
+        place = self._root / f"{name}-{self._id}"
+        other.overbooks, other.directory = True, reached(place)
+        return other
 
     @property
     def ability(self) -> Ability:
@@ -303,11 +314,21 @@ class Shelf:
             return Ability(False, reason=f"The program {missing[0]} is not installed here.", remedy=INSTALL)
         return Ability(True, "qemu-img and qemu-io")
 
-    def make(self, name: str, size: str | float, format: str = "qcow2", cluster: int | None = None) -> LiveDisk:
-        """Make a disk; see `labkit.host.Host.disk`."""
+    def make(
+        self,
+        name: str,
+        size: str | float | None,
+        format: str = "qcow2",
+        cluster: int | None = None,
+        backing: LiveDisk | None = None,
+        source: LiveDisk | Path | None = None,
+    ) -> LiveDisk:
+        """Make a disk; see `labkit.host.Host.disk`, and `labkit.host.Disk.convert` for one with a source."""
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise ValueError("a name is a letter, then letters, digits and hyphens, 20 characters at most")
-        asked = round(mebibytes(size) * MEBI)
+        if (size is None) == (backing is None):
+            raise ValueError("a disk has a size of its own, or a backing that has one, and not both")
+        asked = backing.size if size is None else round(mebibytes(size) * MEBI)
         if self.closed:
             raise HostError("This host is closed.", "Open another with labkit.live().")
         able = self.ability
@@ -321,7 +342,15 @@ class Shelf:
             raise HostError(f"There is a disk {name} already.", "Remove it first, or take another name.")
         ownership.renew(str(self._root))
         self.directory.mkdir(mode=0o700, exist_ok=True)
-        disk = self._disks[name] = LiveDisk(name, asked, format, cluster, self)
+        if source is not None:
+            disk = conversion.converted(source, name, asked, format, self)
+        elif backing is None:
+            disk = LiveDisk(name, asked, format, cluster, self)
+        else:
+            from labkit.live.chains import LiveOverlay  # late: an overlay is a disk, and that file needs this one
+
+            disk = LiveOverlay(name, backing, format, cluster, self)
+        self._disks[name] = disk
         return disk
 
     def require_free(self, disk: LiveDisk) -> None:
@@ -338,6 +367,8 @@ class Shelf:
             raise HostError(
                 f"{disk.machine.name} has the disk {disk.name}.", "Stop that machine, or take another disk."
             )
+        if disk.overlays:
+            raise HostError(f"{disk.overlays[0].name} lies over {disk.name} and would change.", "Take that one.")
 
     def forget(self, disk: LiveDisk) -> None:
         """Take a disk that was removed from the list."""
@@ -347,7 +378,7 @@ class Shelf:
     def provenance(self) -> Provenance:
         """Where what is seen of a disk comes from."""
         origin = self._origin()
-        versions = {**origin.versions, "qemu-img": _version("qemu-img"), "qemu-io": _version("qemu-io")}
+        versions = {**origin.versions, "qemu-img": version_of("qemu-img"), "qemu-io": version_of("qemu-io")}
         return dataclasses.replace(origin, mechanisms={"disks": self.ability.mechanism}, weights={}, versions=versions)
 
     def clear(self) -> None:
@@ -355,5 +386,7 @@ class Shelf:
         self.closed = True
         for disk in list(self._disks.values()):
             disk.remove()
-        if self._root is not None:
+        for clear in self.also_clear:
+            clear()
+        if self.directory is not None:
             shutil.rmtree(self.directory, ignore_errors=True)

@@ -29,7 +29,7 @@ from labkit.live.shares import control_groups_writable
 if TYPE_CHECKING:
     import libvirt
 
-__all__ = ["Driver", "embedded", "load_libvirt", "named"]
+__all__ = ["Driver", "embedded", "load_libvirt", "named", "settings_for_qemu"]
 
 INSTALL = "Run ./course open, which installs what is missing and says what."
 
@@ -60,6 +60,14 @@ class Driver:
         """Whether libvirt runs as root and so may set control groups itself."""
         return os.geteuid() == 0 if self.root else urlsplit(self.uri).path == "/system"
 
+    def threads_here(self, process: int, threads: list[int]) -> list[int]:
+        """The numbers out here of threads that QEMU names; `process` is its own number out here.
+
+        They are the same, but in a private host, whose processes are counted anew (`labkit.live.private`).
+        """
+        del process
+        return threads
+
 
 @functools.cache
 def load_libvirt() -> ModuleType:
@@ -87,18 +95,29 @@ def load_libvirt() -> ModuleType:
     return libvirt
 
 
-def _configure(root: Path) -> None:
-    """Write the driver's settings: QEMU runs as whoever runs us, and logs to files.
+def settings_for_qemu(*, as_root: bool) -> dict[str, str]:
+    """The driver's settings: QEMU runs as whoever runs us, and logs to files.
 
     With the default log daemon each start waits 76 s for it, and with another user for QEMU libvirt's cached
     capabilities never count as valid where /dev/kvm is not open to that user.
+
+    Parameters
+    ----------
+    as_root : bool
+        Whether libvirt takes itself for root's, as it also does in a user namespace.
     """
     settings = {"stdio_handler": '"file"', "security_driver": '"none"', "namespaces": "[]", "remember_owner": "0"}
-    if os.geteuid() == 0:
-        user, group = pwd.getpwuid(0).pw_name, grp.getgrgid(os.getegid()).gr_name
-        settings |= {"user": f'"{user}"', "group": f'"{group}"'}
-        if not control_groups_writable():
+    if as_root:
+        group = os.getegid() if os.geteuid() == 0 else 0
+        settings |= {"user": f'"{pwd.getpwuid(0).pw_name}"', "group": f'"{grp.getgrgid(group).gr_name}"'}
+        if os.geteuid() or not control_groups_writable():
             settings["cgroup_controllers"] = "[]"  # libvirt would wait for groups that it cannot make
+    return settings
+
+
+def _configure(root: Path) -> None:
+    """Write the driver's settings where it looks for them."""
+    settings = settings_for_qemu(as_root=os.geteuid() == 0)
     (root / "etc").mkdir(mode=0o700)
     (root / "etc" / "qemu.conf").write_text("".join(f"{name} = {value}\n" for name, value in settings.items()))
 

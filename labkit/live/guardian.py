@@ -39,7 +39,7 @@ def start_time(pid: int) -> str | None:
 
 
 def processes_of(root: str) -> list[int]:
-    """The QEMUs, and libvirt's own helpers, whose command line names a file below `root`.
+    """The QEMUs, libvirt's own, and a private host's first program, whose command line names a file below `root`.
 
     The program's name counts too: somebody who looks into a file there with an editor is left alone.
     """
@@ -48,7 +48,7 @@ def processes_of(root: str) -> list[int]:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             with contextlib.suppress(OSError):
-                ours = (entry / "comm").read_text().startswith(("qemu-", "libvirt"))
+                ours = (entry / "comm").read_text().startswith(("qemu-", "libvirt", "labkit-"))
                 if ours and mark in (entry / "cmdline").read_bytes() and entry.stat().st_uid == os.geteuid():
                     found.append(int(entry.name))
     return found

@@ -32,6 +32,7 @@ from labkit.live import (
     starting,
 )
 from labkit.live import shares as share_mechanisms
+from labkit.live.bootable import BootsFromDisks
 from labkit.live.disks import LiveDisk, Shelf
 from labkit.live.domain import Shape
 from labkit.live.driver import Driver
@@ -41,13 +42,14 @@ from labkit.live.image import Image
 from labkit.live.journal import Journal
 from labkit.live.ksm import KernelSharing
 from labkit.live.machine import LiveMachine
+from labkit.live.pools import make_pool
 
 __all__ = ["LiveHost"]
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,19}", re.ASCII | re.IGNORECASE)
 
 
-class LiveHost:
+class LiveHost(BootsFromDisks):
     """Real machines on this computer, through libvirt.
 
     Leaving its ``with`` block switches its machines off. Should the process that opened it be killed, a guardian
@@ -306,9 +308,19 @@ class LiveHost:
         """Write a remark into the journal."""
         self._journal.note(text)
 
-    def disk(self, name: str, size: str | float, *, format: str = "qcow2", cluster: int | None = None) -> LiveDisk:
+    def disk(
+        self,
+        name: str,
+        size: str | float | None = None,
+        *,
+        format: str = "qcow2",
+        cluster: int | None = None,
+        backing: LiveDisk | None = None,
+    ) -> LiveDisk:
         """Make a virtual disk, a real file; see `labkit.host.Host.disk` and `labkit.live.disks`."""
-        return self.shelf.make(name, size, format, cluster)
+        return self.shelf.make(name, size, format, cluster, backing)
+
+    pool = make_pool
 
     def share_pages(self, rate: float | None = None) -> KernelSharing:
         """Let the kernel look for equal pages, `rate` in a second, until it is stopped; see `labkit.live.ksm`."""

@@ -6,7 +6,7 @@ import contextlib
 import json
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Self
 import psutil
 
 from labkit.host import HostError, Load
-from labkit.live import attaching, jobs, reaping, storage
+from labkit.host.snapshots import Kind, Snapshot
+from labkit.live import attaching, contents, jobs, reaping, records, snapshots, storage, trimming, volumes
 from labkit.live.agent import Agent, Finished
 from labkit.live.balloon import Gauge
 from labkit.live.capacity import OVERHEAD
@@ -79,7 +80,9 @@ class LiveMachine:
         self.agent = Agent(domain, name)
         self.jobs: list[jobs.LiveJob] = []
         self.disks: dict[str, LiveDisk] = {}
+        self.volumes: dict[str, volumes.LiveVolume] = {}
         self.tallied = False  # whether an observation tells of its disks
+        self.kept: dict[str, snapshots.Kept] = {}
         self._console_file = console_file
         self._qemu = reaping.collect(self.process) if host.root else None
 
@@ -221,9 +224,64 @@ class LiveMachine:
         self.host.note_agent(self, "guest-exec", command)
         return self.agent.run(words, timeout)
 
+    def write(self, disk: str, places: Sequence[tuple[int, int]]) -> None:
+        """Let the guest write to a disk; see `labkit.host.trimming.TrimmingMachine`."""
+        trimming.act(self, "write", disk, places)
+
+    def discard(self, disk: str, places: Sequence[tuple[int, int]]) -> None:
+        """Let the guest give back what lies there; see `labkit.host.trimming.TrimmingMachine`."""
+        trimming.act(self, "discard", disk, places)
+
+    def volume(self, disk: str) -> volumes.LiveVolume:
+        """The files on one of its disks; see `labkit.host.volumes.KeepingMachine`."""
+        return volumes.volume(self, disk)
+
     def device(self, disk: str) -> str:
         """What one of its disks is called inside it, such as ``/dev/vdb``."""
         return attaching.device_of(self, disk)
+
+    @property
+    def snapshots(self) -> Mapping[str, Snapshot]:
+        """The snapshots that it has, by name."""
+        return {name: kept.snapshot for name, kept in self.kept.items()}
+
+    def snapshot(self, name: str, *, kind: Kind = "internal", freeze: bool = False, memory: bool = True) -> Snapshot:
+        """Take a snapshot; see `labkit.host.Machine.snapshot` and `labkit.live.snapshots`."""
+        return snapshots.take(self.host, self, name, kind, freeze, memory)
+
+    def revert(self, snapshot: Snapshot) -> float:
+        """Bring the machine back to a snapshot; see `labkit.host.Machine.revert` and `labkit.live.snapshots`."""
+        return snapshots.revert(self.host, self, snapshot)
+
+    def take_over(self, domain: libvirt.virDomain) -> None:
+        """Go on as another domain of the same name, whose QEMU has just been started."""
+        self.domain, self.agent, self.gauge = domain, Agent(domain, self.name), Gauge(self)
+        self.shares_in_force, self.throttle_counters = None, []
+        self._qemu = reaping.collect(self.process) if self.host.root else None
+
+    def hold(self, held: float) -> None:
+        """Keep something in its memory; see `labkit.host.snapshots.HoldsContents`."""
+        contents.hold(self, held)
+
+    def overwrite(self, disk: str, places: Sequence[tuple[int, int]]) -> None:
+        """Write to a disk from inside; see `labkit.host.snapshots.HoldsContents`."""
+        contents.overwrite(self, disk, places)
+
+    def ruin(self) -> None:
+        """Let it destroy what it has; see `labkit.host.snapshots.HoldsContents`."""
+        contents.ruin(self)
+
+    def contents(self, disk: str) -> Mapping[str, str]:
+        """Marks of what can be found in it; see `labkit.host.snapshots.HoldsContents`."""
+        return contents.marks(self, disk)
+
+    def keep_records(self, disk: str, count: int, synced: str) -> None:
+        """Start a program that keeps records; see `labkit.host.snapshots.KeepsRecords`."""
+        records.keep(self, disk, count, synced)
+
+    def records_in(self, snapshot: Snapshot, disk: str, count: int) -> Mapping[str, int]:
+        """What another machine finds in a snapshot; see `labkit.host.snapshots.KeepsRecords`."""
+        return records.found_in(self, snapshot, disk, count)
 
     def console(self) -> str:
         """Everything that the machine has printed on its serial console."""
@@ -244,3 +302,4 @@ class LiveMachine:
     def stop(self) -> None:
         """Switch the machine off and forget it; doing so twice is no error."""
         self.host.remove(self)
+        snapshots.release(self)

@@ -54,4 +54,5 @@ def cache_root() -> Path:
 def _ours(root: Path) -> bool:
     """Whether a directory is new, or one in which labkit keeps things already."""
     names = {entry.name for entry in root.iterdir()}
-    return not names or not names.isdisjoint({"image", "saved", "capabilities", "jupyter", "accelerator.json"})
+    ours = {"image", "saved", "capabilities", "programs", "jupyter", "accelerator.json"}
+    return not names or not names.isdisjoint(ours)

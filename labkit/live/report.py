@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import sys
@@ -141,6 +142,7 @@ def examine(progress: Callable[[str, float], None] | None = None) -> Report:
     The first time after the computer was started this boots a guest, which takes some seconds.
     """
     from labkit.live import capacity, open_host
+    from labkit.live.private.examine import findings as private_findings
 
     findings = [
         _python(),
@@ -150,6 +152,8 @@ def examine(progress: Callable[[str, float], None] | None = None) -> Report:
         _tried("guest image", _image),
     ]
     lessons = dict.fromkeys(LESSONS, "simulated")
+    if not os.environ.get("LABKIT_NO_LIVE"):
+        findings += private_findings()
     try:
         with open_host(progress=progress) as host:
             findings.append(Finding("live host", "works", host.name))

@@ -32,7 +32,7 @@ __all__ = ["clone", "forget", "key_of", "once"]
 
 _HEADER = struct.Struct("=16s5I56x")
 _MAGIC = b"LibvirtQemudSave"
-KEPT = 6  # saved shapes; the one not used for longest makes room
+KEPT = 12  # saved shapes, of 50 to 150 MB each; the one not used for longest makes room
 
 
 def key_of(shape: Shape, image_digest: str, versions: dict[str, str]) -> str:

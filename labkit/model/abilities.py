@@ -27,13 +27,19 @@ _HOW = {
 _OF_SLICES = {
     "balloon": "a program in the guest that takes free pages and gives them to the host ({title})",
     "boots": "a chain of stages, each as long as it was measured to be once",
+    "files": "a list of which blocks belong to which file",
     "filling": "a program that writes pages of known content",
     "harm": "a machine that is gone, or that asks for CPU time",
     "inside": "what the machine was given",
     "network programs": "a program of the model, with the published costs of leaving a guest",
     "reclaim": "a balloon, random swapping, or a scanner for equal pages",
     "throttle": "a leaky bucket before each disk, as in QEMU",
+    "trim": "arithmetic of the published formats",
+    "snapshots": "copies of what the machine holds; times as they were measured once",
+    "contents": "versions of what lies where",
+    "records": "a page cache, and what of it is written down",
     "sharing": "a scanner that keeps one of equal pages ({title})",
+    "pool": "blocks counted one by one",
     "programs": "a program of the model, with the published costs of leaving a guest",
 }
 
@@ -41,6 +47,8 @@ _OF_MEMORY = ("balloon", "filling", "sharing")
 
 _LIVE = "Use a live host: labkit.live()."
 _WHY_NOT = {
+    "boot disks": ("A simulated disk has no bytes that a machine could boot from.", _LIVE),
+    "export": ("A simulated disk has no bytes that could be packed up.", _LIVE),
     "command": ("A simulated machine has no inside that a command could run in.", _LIVE),
     "migrate": ("The simulated host has no peer to migrate to yet.", ""),
     "networks": ("The simulated host has no networks yet.", ""),
@@ -48,7 +56,6 @@ _WHY_NOT = {
         "{title} know no reservation of CPU time, only shares, caps and pinning.",
         'Take labkit.simulated(mode="fluid"), or cap the other machines.',
     ),
-    "snapshots": ("A simulated machine has no state that a snapshot could keep.", _LIVE),
 }
 
 

@@ -7,18 +7,24 @@ cannot look inside; there is nothing there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 from typing import TYPE_CHECKING
 
+from simpy.events import Event
+
 from labkit.host import CpuLoad, DiskLoad, HostError, Load, MemoryLoad, RequestLoad, mebibytes
+from labkit.host.snapshots import Kind, Snapshot
 from labkit.host.throttling import require_disk, require_limit
+from labkit.host.trimming import checked_places
 from labkit.model.arguments import checked_cap, checked_pin, checked_whole
 from labkit.model.disks import SimulatedDisk
 from labkit.model.jobs import SimulatedJob
 from labkit.model.memory import MEMORY_RULES, Holding
+from labkit.model.snapshots import Past
 from labkit.model.storage import Bucket, Reader
 from labkit.model.vcpu import Group
+from labkit.model.volume import SimulatedVolume
 
 if TYPE_CHECKING:
     from labkit.model.simulated import SimulatedHost
@@ -71,7 +77,10 @@ class SimulatedMachine:
         self._buckets: dict[str, Bucket] = {}
         self._meters: list | None = None
         self._holding: Holding | None = None
+        self._volumes: dict[str, SimulatedVolume] = {}
+        self._goes_on: Event | None = None  # comes when it is not paused any more
         self._stopped = False
+        self._past = Past(self)
 
     @property
     def vcpus(self) -> int:
@@ -90,8 +99,21 @@ class SimulatedMachine:
 
     @property
     def state(self) -> str:
-        """``"running"`` or ``"stopped"``."""
-        return "stopped" if self._stopped else "running"
+        """``"running"``, ``"paused"`` or ``"stopped"``."""
+        return "stopped" if self._stopped else "running" if self._goes_on is None else "paused"
+
+    def pause(self) -> Event:
+        """Stand still for want of a block; the event comes when it goes on, or is switched off."""
+        self._goes_on = Event(self.host.env)
+        return self._goes_on
+
+    def resume(self) -> None:
+        """Let it go on where it was paused; see `labkit.host.pools.PausingMachine`."""
+        self._check_on()
+        if self._goes_on is not None:
+            self.host.note(f"resume {self.name}")
+            self._goes_on.succeed()
+            self._goes_on = None
 
     @property
     def busy(self) -> bool:
@@ -206,6 +228,28 @@ class SimulatedMachine:
             self.holding.go(size)
             self.host.note(f"set {self.name} memory={size:g}MiB")
 
+    def write(self, disk: str, places: Sequence[tuple[int, int]]) -> None:
+        """Let the guest write to a disk; see `labkit.host.trimming.TrimmingMachine`."""
+        self._check_on()
+        require_disk(self, disk)
+        for offset, length in checked_places(places, self.disks[disk].size):
+            self.disks[disk].written_inside(offset, length)
+
+    def discard(self, disk: str, places: Sequence[tuple[int, int]]) -> None:
+        """Let the guest give back what lies there; see `labkit.host.trimming.TrimmingMachine`."""
+        self._check_on()
+        require_disk(self, disk)
+        for offset, length in checked_places(places, self.disks[disk].size):
+            self.disks[disk].discarded_inside(offset, length)
+
+    def volume(self, disk: str) -> SimulatedVolume:
+        """The files on one of its disks; see `labkit.host.volumes.KeepingMachine`."""
+        self._check_on()
+        require_disk(self, disk)
+        if disk not in self._volumes:
+            self._volumes[disk] = SimulatedVolume(self, disk)
+        return self._volumes[disk]
+
     def run(self, load: Load) -> SimulatedJob:
         """Start a load on every vCPU of the machine, also on those that it gets later; or one that fills memory.
 
@@ -252,13 +296,61 @@ class SimulatedMachine:
         self.host.note(f"run in {self.name} {what}")
         return self.job
 
+    @property
+    def snapshots(self) -> Mapping[str, Snapshot]:
+        """The snapshots that it has, by name."""
+        return self._past.snapshots
+
+    def snapshot(self, name: str, *, kind: Kind = "internal", freeze: bool = False, memory: bool = True) -> Snapshot:
+        """Take a snapshot; see `labkit.host.Machine.snapshot` and `labkit.model.snapshots`."""
+        self._check_on()
+        return self._past.take(name, kind, freeze, memory)
+
+    def revert(self, snapshot: Snapshot) -> float:
+        """Bring the machine back to a snapshot; see `labkit.host.Machine.revert`."""
+        self._check_on()
+        return self._past.go_back(snapshot)
+
+    def hold(self, held: float) -> None:
+        """Keep something in its memory; see `labkit.host.snapshots.HoldsContents`."""
+        self._check_on()
+        self._past.hold(held)
+
+    def overwrite(self, disk: str, places: Sequence[tuple[int, int]]) -> None:
+        """Write to a disk from inside; see `labkit.host.snapshots.HoldsContents`."""
+        self._check_on()
+        self._past.overwrite(disk, places)
+
+    def ruin(self) -> None:
+        """Let it destroy what it has; see `labkit.host.snapshots.HoldsContents`."""
+        self._check_on()
+        self._past.ruin()
+
+    def contents(self, disk: str) -> Mapping[str, str]:
+        """Marks of what is in it; see `labkit.host.snapshots.HoldsContents`."""
+        self._check_on()
+        return self._past.contents(disk)
+
+    def keep_records(self, disk: str, count: int, synced: str) -> None:
+        """Start a program that keeps records; see `labkit.host.snapshots.KeepsRecords`."""
+        self._check_on()
+        self._past.keep_records(disk, count, synced)
+
+    def records_in(self, snapshot: Snapshot, disk: str, count: int) -> Mapping[str, int]:
+        """What another machine finds in a snapshot; see `labkit.host.snapshots.KeepsRecords`."""
+        self._check_on()
+        return self._past.records_in(snapshot, disk, count)
+
     def stop(self) -> None:
         """Switch the machine off and forget it. Switching it off twice is no error."""
         if self._stopped:
             return
         if self.job is not None:
             self.job.cancel()
+        if self._goes_on is not None:
+            self._goes_on.succeed()
         self._stopped = True
+        self._past.end()
         self.host.forget(self)
         self.host.note(f"stop {self.name}")
 

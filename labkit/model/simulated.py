@@ -35,6 +35,7 @@ from labkit.model.machine import SHARES, SimulatedMachine
 from labkit.model.memory import MEMORY_RULES, SimulatedSharing
 from labkit.model.memory.swapping import reclaim
 from labkit.model.observing import observe
+from labkit.model.pool import SimulatedPool
 from labkit.model.rules import RULES
 from labkit.model.scheduler import Scheduler
 from labkit.model.timing import times
@@ -125,27 +126,8 @@ class SimulatedHost:
     ) -> SimulatedMachine:
         """Make a machine and switch it on.
 
-        Parameters
-        ----------
-        name : str
-            A letter, then letters, digits and hyphens; 20 characters at most; one of its name on a host.
-        vcpus : int
-            How many virtual CPUs it has, 1 to 64.
-        memory : str or float
-            Its memory; a number is in MiB.
-        shares : int
-            Its weight when CPUs are short, 2 to 262144.
-        pin : iterable of int, optional
-            The host CPUs, counted from 0, that its vCPUs may run on; all where not given.
-        cap : float
-            The most CPU time it may use, in CPU, from 0.01; infinite where it has none. Each vCPU may use an equal
-            part of it, in every period of 100 ms (`labkit.model.bandwidth`).
-        reservation : float
-            The CPU time that it is sure of, in CPU: 0, as time slices know of no such thing.
-        maximum_vcpus : int, optional
-            How many vCPUs it may come to have by `SimulatedMachine.set`, up to 64; `vcpus` where not given.
-        disks : sequence of SimulatedDisk, optional
-            Disks of this host that no other machine has.
+        Parameters are those of `labkit.host.Host.create`. A `reservation` is 0, as time slices know of no such thing; a
+        `cap` holds in every period of 100 ms (`labkit.model.bandwidth`).
 
         Raises
         ------
@@ -196,6 +178,11 @@ class SimulatedHost:
         """Make a virtual disk; see `labkit.host.Host.disk`."""
         self.check_open()
         return make_disk(self, self._disks, name, size, format, cluster, backing)
+
+    def pool(self, size: str | float) -> SimulatedPool:
+        """Make a store that disks can fill; see `labkit.host.pools.HasPools`."""
+        self.check_open()
+        return SimulatedPool(self, size)
 
     def reclaim(
         self, machines: Mapping[str, float], programs: Programs, how: str, *, memory: float, store: str, seconds: float

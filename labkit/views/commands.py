@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 __all__ = ["folded"]
 
+_LONG = 200  # letters; beyond that a command to a guest's agent hides the others, as it may hold a whole program
 # Long commands break between words; a word is broken only where it alone is wider than the page.
 _LINES = "white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere;line-height:1.4"
 
@@ -21,9 +22,19 @@ def folded(journal: Sequence[str]) -> str:
     """
     if not journal:
         return ""
+    if all(line.lstrip().startswith("#") for line in journal):
+        return ""
     count = sum(1 for line in journal if not line.lstrip().startswith("#"))
     return (
         f'<details style="margin-top:8px"><summary>What libvirt was asked ({count} '
         f"{'command' if count == 1 else 'commands'})</summary>"
-        f'<pre tabindex="0" style="{_LINES}">{html.escape(chr(10).join(journal))}</pre></details>'
+        f'<pre tabindex="0" style="{_LINES}">{html.escape(chr(10).join(map(_short, journal)))}</pre></details>'
     )
+
+
+def _short(line: str) -> str:
+    """A command as it is shown: of a long one to a guest's agent its beginning, and how much more there is."""
+    if len(line) <= _LONG or not line.startswith("virsh qemu-agent-command"):
+        return line
+    more = len(line) - _LONG // 2
+    return f"{line[: _LONG // 2]}…  # a program for the guest, {more:,} letters more"

@@ -139,8 +139,11 @@ def _caption(outcome: Outcome, columns: list[str]) -> str:
     key = ", ".join(f"{column} {_FILLS[column]}" for column in columns)
     lines = [text.reading(outcome), f"Bars: {key}.", *map(_sentence, text.host_lines(outcome))]
     said = "<br>".join(html.escape(line) for line in lines)
-    notice = text.disturbed_line(outcome.live)
-    return said + (f"<br><strong>{html.escape(_sentence(notice))}</strong>" if notice else "")
+    unmoved = text.untroubled(outcome.experiment)
+    if not (notice := text.disturbed_line(outcome.live, unmoved)):
+        return said
+    written = html.escape(_sentence(notice))
+    return f"{said}<br>{written}" if unmoved else f"{said}<br><strong>{written}</strong>"
 
 
 def _sentence(line: str) -> str:

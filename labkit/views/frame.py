@@ -210,6 +210,7 @@ def build(
         words = quantity(outcome.experiment, name)
         entry: dict[str, Any] = {"name": name, "unit": words.unit, "heading": words.heading, "places": words.places}
         entry["fraction"] = words.is_fraction
+        entry["together"] = bool(text.together(outcome.experiment, name, those))
         entry |= {column: _column(those, column, machines) for column in COLUMNS}
         quantities.append(entry | {"curves": lines.get(name, [])})
     for name in dict.fromkeys(family(entry["name"]) for entry in quantities):
@@ -221,7 +222,7 @@ def build(
     where = [simulated] if outcome.simulated else []
     if outcome.live or outcome.why_not_live:
         where.append(live)
-    if notice := text.disturbed_line(outcome.live):
+    if notice := text.disturbed_line(outcome.live, text.untroubled(outcome.experiment)):
         where.append(notice)
     frame = {
         "serial": serial,

@@ -58,8 +58,16 @@ PARTS = (
 )
 """All parts, in the order in which they are laid out."""
 
+# What the host holds for a machine, of whatever part: colours that no part has, or "held" would look like "in use".
+_HELD = tuple(
+    {"colour": colour, "pattern": pattern}
+    for pattern in ("plus", "solid", "dots", "cross")
+    for colour in ("#CC79A7", "#8A4A76", "#E6B8D2", "#5E2750")
+)
+
 _ELSEWHERE = ("shared", "short", "ballooned", "swapped")  # promised to the machine, and no room of its own on the host
 _RESIDENT = "host_resident"
+_KNOWN = {part.name for part in PARTS} | {"guest_total", "guest_free", _RESIDENT}
 _COLUMNS = ("simulated", "live")
 _SLIVER = 1e-6  # s; two clocks that agree to this show the same moment
 _HOST = ("host_memory", "host")  # what the setting is called that says how much the host has
@@ -115,9 +123,17 @@ def host_size(outcome: Outcome) -> float | None:
 
 
 def _seen(outcome: Outcome, column: str) -> dict[str, dict[str, float]]:
-    """Every machine's quantities of memory in a column."""
+    """Every machine's quantities of memory in a column, at the end where they were seen over time."""
+    observed = {"simulated": outcome.simulated, "live": outcome.live}[column]
+    names = {row["machine"] for row in outcome.rows}
     seen: dict[str, dict[str, float]] = {}
+    for line in observed.series if observed else ():
+        if line.quantity in _KNOWN and line.machine in names and line.values:
+            seen.setdefault(line.machine, {})[line.quantity] = line.values[-1]
+    over_time = set(seen)
     for row in outcome.rows:
+        if row["machine"] in over_time:
+            continue
         if row["unit"] == "MiB" and row[column] is not None:
             seen.setdefault(row["machine"], {})[row["quantity"]] = row[column]
     return seen
@@ -125,10 +141,9 @@ def _seen(outcome: Outcome, column: str) -> dict[str, dict[str, float]]:
 
 def _lines(curves: Iterable[Curve], column: str) -> dict[str, tuple[Sequence[float], dict[str, Sequence[float]]]]:
     """Every machine's quantities over time in a column, all at the times of the one that was seen most often."""
-    known = {part.name for part in PARTS} | {"guest_total", "guest_free", _RESIDENT}
     seen: dict[str, list[Curve]] = {}
     for curve in curves:
-        if curve.column == column and curve.quantity in known and curve.times:
+        if curve.column == column and curve.quantity in _KNOWN and curve.times:
             seen.setdefault(curve.machine, []).append(curve)
     lines: dict[str, tuple[Sequence[float], dict[str, Sequence[float]]]] = {}
     for machine, those in seen.items():
@@ -187,7 +202,8 @@ def entry(
     if not rows:
         return None
     looks = [dataclasses.asdict(part) for part in PARTS if part.name in present]
-    return {"parts": looks, "rows": rows, "host": host_size(outcome)}
+    held = [_HELD[place % len(_HELD)] for place in range(len(machines))]
+    return {"parts": looks, "rows": rows, "host": host_size(outcome), "held": held}
 
 
 def sentences(outcome: Outcome) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from labkit.experiments.outcome import Outcome, compare
+from labkit.experiments.settings import SettingError
 from labkit.host import Host, HostError, Observation
 from labkit.views import frame as frames
 from labkit.views import memory, text
@@ -28,11 +29,15 @@ from labkit.views.latest import Latest
 from labkit.views.said import Said
 from labkit.views.session import Audience, Session, stop_running, streams
 from labkit.views.underway import Underway, aloud, plain
+from labkit.views.watched import machines_of
+from labkit.views.words import listed
 
 __all__ = ["Panel"]
 
 _SIMULATED, _LIVE, _ONCE = "Simulated", "Live", "Run live once"
 _STOP, _STOPPING = "Stop", "Stopping…"
+_MORE, _FEWER = "More settings", "Fewer settings"
+_STALE = "labkit-stale"  # the picture is not that of the sliders
 _TOOLTIPS = {
     True: "real guests on this machine: takes seconds to start",
     False: "real guests on this machine, with the settings as they stand: from the beginning to the end, once",
@@ -80,7 +85,7 @@ class Panel(widgets.VBox):
         self._drawing = threading.Lock()
         self._latest = Latest(self._follow)
         self.view = HostView()
-        self.controls = Controls(self.experiment, self.settings, self._latest.ask, self._tell_error)
+        self.controls = Controls(self.experiment, self.settings, self._latest.ask, self._refused)
         self.switch = widgets.ToggleButtons(
             options=[(_SIMULATED, _SIMULATED), (_LIVE if self._streams else _ONCE, _LIVE)],
             description="Host:",
@@ -99,15 +104,39 @@ class Panel(widgets.VBox):
         self.switch.observe(self._switched, names="value")
         self.stop_button.on_click(lambda _button: self.stop())
         self.reset_button.on_click(lambda _button: self.controls.reset())
-        top = widgets.Box([self.switch, self.stop_button, self.reset_button, self.progress, self.said])
+        why_not = getattr(self.experiment, "NOT_LIVE", "")
+        first = [self.switch]
+        if why_not:
+            first = [widgets.HTML(f"Simulated only. {html.escape(why_not)}")]
+        top = widgets.Box([*first, self.stop_button, self.reset_button, self.progress, self.said])
         top.add_class("labkit-switch")
-        super().__init__([top, self.alert, self.controls.box, self.view, self.asked])
+        super().__init__([top, self.alert, *self._settings_shown(), self.view, self.asked])
         self.add_class("labkit-panel")
         self.outcome = Outcome(self.experiment, self.settings, None, None, {"simulated": None, "live": None})
         self._cell = this_cell()
         stop_running(wait=0, again=self._cell)  # a cell that runs again leaves no guests of its last run behind
         self._simulate(self.settings)
         self._text = self._text_twin()
+
+    def _settings_shown(self) -> list[widgets.Widget]:
+        """The sliders; where an experiment names those to begin with, ``AT_FIRST``, the others behind a button."""
+        first = getattr(self.experiment, "AT_FIRST", None)
+        if not first:
+            return [self.controls.box]
+        sliders = self.controls.by_setting
+        rest = widgets.Box([slider for name, those in sliders.items() if name not in first for slider in those])
+        self.controls.box.children = [slider for name in first for slider in sliders[name]]
+        rest.add_class("labkit-controls")
+        rest.layout.display = "none"
+        more = widgets.Button(description=_MORE, icon="sliders", tooltip="Settings that can stay as they are")
+
+        def toggle(_button: widgets.Button) -> None:
+            shown = rest.layout.display == "none"
+            rest.layout.display = None if shown else "none"
+            more.description = _FEWER if shown else _MORE
+
+        more.on_click(toggle)
+        return [self.controls.box, more, rest]
 
     # What it shows
 
@@ -134,6 +163,7 @@ class Panel(widgets.VBox):
         """The person moved a slider."""
         self.settings = settings
         self.alert.value = ""
+        self.view.remove_class(_STALE)
         session = self._session
         if session is None:
             self.progress.tell("")
@@ -145,10 +175,9 @@ class Panel(widgets.VBox):
     def _text_twin(self) -> str:
         names = [slider.description for sliders in self.controls.by_setting.values() for slider in sliders]
         live = _LIVE if self._streams else _ONCE
+        hosts = _SIMULATED if hasattr(self.experiment, "NOT_LIVE") else f"{_SIMULATED} or {live}"
         parts = memory.sentences(self.outcome)
-        return "\n".join(
-            [text.table(self.outcome), *parts, f"controls: {', '.join(names)}; host: {_SIMULATED} or {live}"]
-        )
+        return "\n".join([text.table(self.outcome), *parts, f"controls: {', '.join(names)}; host: {hosts}"])
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         bundle = super()._repr_mimebundle_(**kwargs)
@@ -163,6 +192,19 @@ class Panel(widgets.VBox):
         remedy = getattr(error, "remedy", "")
         said = f"<strong>{html.escape(message)}</strong> {html.escape(remedy)}".strip()
         self.alert.value = f'<div class="labkit-alert">{said}</div>'
+
+    def _refused(self, error: SettingError) -> None:
+        """A slider stands where it cannot: say so, and which settings the picture still shows."""
+        moved = [
+            (name, sliders[0].value, getattr(self.settings, name))
+            for name, sliders in self.controls.by_setting.items()
+            if len(sliders) == 1 and sliders[0].value != getattr(self.settings, name)
+        ]
+        asked = listed([_plain(wish) for _name, wish, _is in moved])
+        shown = listed([f"{name.replace('_', ' ')} {_plain(is_)}" for name, _wish, is_ in moved])
+        still = f"Not {asked}: the picture still shows {shown}." if moved else "The picture is that of before."
+        self.view.add_class(_STALE)
+        self._tell_error(HostError(f"{error}", still))
 
     def _tell_journal(self, commands: list[str]) -> None:
         self.asked.value = folded(commands)
@@ -243,7 +285,8 @@ class Panel(widgets.VBox):
         if self._stopping:
             return
         if self._streams and self._session is not None:
-            self.said.value = "The guests are up; measuring."
+            several = machines_of(self.experiment, self.settings) > 1
+            self.said.value = f"The {'guests are' if several else 'guest is'} up; measuring."
         self.progress.tell(f"live{' on ' + accelerator if accelerator else ''}, {span[1]:.0f} s")
 
     def _ended(self, problem: HostError | None) -> None:
@@ -267,3 +310,7 @@ class Panel(widgets.VBox):
         self._simulate(self.settings)
         if problem is not None:
             self._tell_error(problem)
+
+
+def _plain(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -19,7 +19,7 @@ from labkit.views.underway import aloud, plain
 from labkit.views.watched import WatchedHost, machines_of
 from labkit.views.words import number, quantity, signed
 
-__all__ = ["Result", "run"]
+__all__ = ["Result", "Teller", "run"]
 
 _CELL = 'style="text-align:right;padding:1px 8px;font-variant-numeric:tabular-nums"'
 
@@ -59,6 +59,10 @@ class Result(Picture):
                 return row[column]
         raise KeyError(f"no {column} {name!r} of {machine!r}")
 
+    def columns(self, machine: str, name: str, per: float = 1.0) -> dict[str, float]:
+        """What each column says about one quantity of one machine; see `Outcome.columns`."""
+        return self.outcome.columns(machine, name, per)
+
 
 def _table(outcome: Outcome) -> str:
     parts = []
@@ -73,7 +77,7 @@ def _table(outcome: Outcome) -> str:
                 f"<td {_CELL}>{number(row[column], words.places)}</td>" for column in ("theory", "simulated", "live")
             )
             + f"<td {_CELL}>{signed(text.error(row), words.places)}</td></tr>"
-            for row in rows
+            for row in [*rows, *text.together(outcome.experiment, name, rows)]
         )
         parts.append(
             f'<div role="group" tabindex="0" aria-label="Table: {html.escape(words.label)}" '
@@ -86,7 +90,7 @@ def _table(outcome: Outcome) -> str:
     return f'<div style="display:flex;flex-wrap:wrap;gap:8px;margin-top:10px">{"".join(parts)}</div>'
 
 
-class _Teller:
+class Teller:
     """A line of progress in the notebook; nothing outside of one."""
 
     def __init__(self) -> None:
@@ -180,7 +184,7 @@ def _with_live(outcome: Outcome, openers: Openers) -> tuple[Outcome, list[str]]:
     """The outcome with its live column filled, or with the reason why it is not; and the journal."""
     from labkit.views.session import TAKEN_OVER, stop_running
 
-    tell = _Teller()
+    tell = Teller()
     machines = machines_of(outcome.experiment, outcome.settings)
     opened: list[WatchedHost] = []
 

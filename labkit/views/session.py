@@ -16,6 +16,7 @@ from typing import Any
 from labkit.experiments.outcome import Outcome, compare
 from labkit.host import HostError
 from labkit.host.memory import QUANTITIES as MEMORY
+from labkit.host.tallies import QUANTITIES as DISKS
 from labkit.views.asked import Openers
 from labkit.views.cells import Cell
 from labkit.views.frame import Curve, curves_of
@@ -28,7 +29,7 @@ TAKEN_OVER = "Another cell's live run has taken over; the guests of this one wer
 """Why a run was ended whose place another one needs."""
 
 _STRETCH = 1.0  # s between two tellings
-_AT_ANY_MOMENT = {"cpu", "ready", "throttled", *MEMORY}  # what `Host.observe` gives
+_AT_ANY_MOMENT = {"cpu", "ready", "throttled", *MEMORY, *DISKS}  # what `Host.observe` gives
 _EVERY = 0.25  # s between two points of a curve
 _PATIENCE = 90  # s for another session to end; a guest that no longer answers may take a minute of it
 
@@ -175,11 +176,13 @@ class Session:
     def _watch(self, host: WatchedHost) -> None:
         machines = self.experiment.prepare(host, self.settings)
         self.audience.journal(host.journal())
+        earlier: list[Any] = []
         with self.openers.simulated(self.settings) as twin:
             beside = self.experiment.prepare(twin, self.settings)
             live, simulated, theory = Tape("live"), Tape("simulated"), Tape("theory")
             while True:
                 if self._wanted is not self.settings:
+                    earlier.append(self.settings)
                     self.settings = self._wanted
                     self.experiment.adjust(machines, self.settings)
                     self.experiment.adjust(beside, self.settings)
@@ -192,7 +195,8 @@ class Session:
                 # Real seconds are never quite round; as many points as live, and no sliver of an interval at the end.
                 simulated.add(twin.observe(seconds=seen.seconds, every=seen.seconds * _EVERY / _STRETCH))
                 seconds = {"simulated": None, "live": live.now}
-                outcome = Outcome(self.experiment, self.settings, simulated.mean(), live.mean(), seconds)
+                seen_so_far = simulated.mean(), live.mean()
+                outcome = Outcome(self.experiment, self.settings, *seen_so_far, seconds, earlier=tuple(earlier))
                 levels = {(r["machine"], r["quantity"]): r["theory"] for r in outcome.rows if r["theory"] is not None}
                 theory.level(levels, live.now - seen.seconds, live.now)
                 curves = [*theory.curves, *simulated.curves, *live.curves]

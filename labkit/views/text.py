@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from math import inf
+from types import ModuleType
 from typing import Any
 
 from labkit.experiments.outcome import Outcome, bound_of
@@ -36,11 +37,14 @@ __all__ = [
     "reading",
     "simulated_line",
     "table",
+    "together",
+    "untroubled",
 ]
 
 DISTURBED = 0.03
 """Above this fraction of a CPU used by others, a live measurement is marked as disturbed."""
 
+_ALL_OF_THEM = "together"
 _ALL = 4  # up to so many machines, the sentence that is read aloud names each
 _FELT = ("response_during", "response")  # what people feel comes before what machines get
 _EXPONENT = re.compile(r"\b\d+(?:\.\d+)?e[+-]\d+\b")  # as in 7.767e+06
@@ -62,6 +66,24 @@ def by_quantity(rows: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]
     return grouped
 
 
+def _sums(experiment: ModuleType) -> tuple[str, ...]:
+    return getattr(experiment, "TOGETHER", ())
+
+
+def together(experiment: ModuleType, name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A last row with the sums, for the quantities that an experiment names in ``TOGETHER``; none for others.
+
+    A column in which any machine has no number has no sum.
+    """
+    if name not in _sums(experiment) or len(rows) < 2:
+        return []
+    last: dict[str, Any] = {"machine": _ALL_OF_THEM, "quantity": name, "unit": rows[0]["unit"]}
+    for column in ("theory", "simulated", "live"):
+        values = [row[column] for row in rows]
+        last[column] = None if None in values else sum(values)
+    return [last]
+
+
 def simulated_line(seen: Observation | None, phases: bool = False) -> str:
     """Where the simulated column comes from; of a run in phases its time is that of all of them."""
     if seen is None:
@@ -72,10 +94,17 @@ def simulated_line(seen: Observation | None, phases: bool = False) -> str:
     return f"{lead}{name}, {clock}{', all phases together' if phases else ''}"
 
 
-def live_line(seen: Observation | None, why_not: str = "", needs: Iterable[str] = ()) -> str:
+def live_line(
+    seen: Observation | None,
+    why_not: str = "",
+    needs: Iterable[str] = (),
+    by_what: Mapping[str, str] | None = None,
+) -> str:
     """Where the live column comes from, by which accelerator and mechanisms; or why it was not run.
 
-    Of the mechanisms those of the abilities that were needed, where any of them is known; else all.
+    Of the mechanisms those of the abilities that were needed, where any of them is known; else all. An experiment may
+    say some in sentences of its own, in ``BY_WHAT``: by the ability, with the mechanism's place, as in ``"The balloon:
+    {}."``.
     """
     if seen is None:
         return f"live: not run: {why_not}" if why_not else "live: not run"
@@ -84,13 +113,23 @@ def live_line(seen: Observation | None, why_not: str = "", needs: Iterable[str] 
     if origin.accelerator and origin.accelerator not in origin.name:
         line += f", on {origin.accelerator}"
     wanted = set(needs) & set(origin.mechanisms) or set(origin.mechanisms)
+    said = {ability: form for ability, form in (by_what or {}).items() if ability in wanted & set(origin.mechanisms)}
     used = [
         f"{ability} by {_EXPONENT.sub(_written_out, mechanism)}"
         for ability, mechanism in origin.mechanisms.items()
-        if ability in wanted
+        if ability in wanted - set(said)
     ]
     line += f", {listed(used)}" if used else ""
-    return line
+    return ". ".join([line, *_sentences(said, origin.mechanisms)]) if said else line
+
+
+def _sentences(said: Mapping[str, str], mechanisms: Mapping[str, str]) -> list[str]:
+    """Mechanisms in an experiment's own sentences; what stands behind a semicolon is a sentence of its own."""
+    found = []
+    for ability, form in said.items():
+        first, *more = _EXPONENT.sub(_written_out, mechanisms[ability]).split("; ")
+        found += [form.format(first), *(f"{part[0].upper()}{part[1:]}." for part in more)]
+    return [sentence.removesuffix(".") for sentence in found[:-1]] + found[-1:]
 
 
 def _written_out(found: re.Match[str]) -> str:
@@ -102,13 +141,32 @@ def host_lines(outcome: Outcome) -> list[str]:
     needs = getattr(outcome.experiment, "needs", None)
     asked = needs(outcome.settings) if callable(needs) else getattr(outcome.experiment, "NEEDS", ())
     phases = any(family(name) != name for name in outcome.experiment.QUANTITIES)
-    return [simulated_line(outcome.simulated, phases), live_line(outcome.live, outcome.why_not_live, asked)]
+    by_what = getattr(outcome.experiment, "BY_WHAT", None)
+    return [simulated_line(outcome.simulated, phases), live_line(outcome.live, outcome.why_not_live, asked, by_what)]
 
 
-def disturbed_line(seen: Observation | None) -> str:
-    """What a disturbed measurement must say of itself; empty where nothing disturbed it."""
+def untroubled(experiment: ModuleType) -> str:
+    """Why others' use of the CPUs leaves an experiment's numbers as they are, from ``UNDISTURBED``; empty where not."""
+    return getattr(experiment, "UNDISTURBED", "")
+
+
+def disturbed_line(seen: Observation | None, unmoved: str = "") -> str:
+    """What a disturbed measurement must say of itself; empty where nothing disturbed it.
+
+    Parameters
+    ----------
+    seen : Observation or None
+        The measurement.
+    unmoved : str
+        Why its numbers hold all the same, where they do; see `untroubled`.
+    """
     if seen is None or seen.disturbed <= DISTURBED:
         return ""
+    if unmoved:
+        return (
+            f"others used up to {seen.disturbed:.0%} of these CPUs while it measured: that makes it slower, and leaves "
+            f"the numbers as they are, for {unmoved}."
+        )
     return (
         f"disturbed: others used up to {seen.disturbed:.0%} of these CPUs while it measured, so the live numbers tell "
         "less. Close what else is running and measure again."
@@ -194,16 +252,16 @@ def table(outcome: Outcome) -> str:
         The columns of one experiment; a column that was not run shows a dash.
     """
     lines = [f"{outcome.experiment.NAME}: {outcome.experiment.QUESTION}", setting_line(outcome.settings)]
-    names = [row["machine"] for row in outcome.rows]
+    names = [*(row["machine"] for row in outcome.rows), *([_ALL_OF_THEM] if _sums(outcome.experiment) else [])]
     wide = max([len(_HEAD[0]), *map(len, names)])
     for name, rows in by_quantity(outcome.rows).items():
         lines += ["", quantity(outcome.experiment, name).heading]
         lines.append(f"{_HEAD[0]:<{wide}}  {_HEAD[1]:>9}  {_HEAD[2]:>9}  {_HEAD[3]:>9}  {_HEAD[4]:>16}")
-        for row in rows:
+        for row in [*rows, *together(outcome.experiment, name, rows)]:
             places = decimals(row["unit"])
             shown = "  ".join(f"{number(row[column], places):>9}" for column in _HEAD[1:4])
             lines.append(f"{row['machine']:<{wide}}  {shown}  {signed(error(row), places):>16}")
     lines += ["", reading(outcome), *host_lines(outcome)]
-    if notice := disturbed_line(outcome.live):
+    if notice := disturbed_line(outcome.live, untroubled(outcome.experiment)):
         lines.append(notice)
     return "\n".join(line.rstrip() for line in lines)

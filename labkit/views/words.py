@@ -24,6 +24,8 @@ __all__ = [
 ]
 
 ABSENT = "–"
+LONG = 100_000
+"""From here on a number is written in groups of three digits: 6,881,280."""
 _KNOWN = {
     "cpu": ("CPU time used", "Whose bar is longest? That machine gets most of the CPU."),
     "ready": ("Ready time: wanted a CPU, had to wait", "The longer the bar, the longer the machine waits in line."),
@@ -34,7 +36,7 @@ _KNOWN = {
 }
 _PHASES = {"before": "before", "during": "during the spike", "after": "after"}  # as in ``cpu_during``
 _UNITS = {"1": "fraction of the time", "1/s": "per second"}
-_SAID_UNITS = {"slowdown": "times"}  # a ratio that may be above 1 is no fraction of the time
+_SAID_UNITS = {"slowdown": "times", "lookups": "layers"}  # a ratio that may be above 1 is no fraction of the time
 _DECIMALS = {"ms": 1, "1/s": 2, "MiB": 1, "B": 0, "Mbit/s": 1}  # of the others 3: a thousandth of a CPU, of a second
 
 
@@ -110,11 +112,11 @@ def quantity(experiment: ModuleType, name: str) -> Quantity:
 
 
 def number(value: float | None, places: int = 3) -> str:
-    """A number with a fixed count of decimals, never "-0.000"; a dash where there is none."""
+    """A number with a fixed count of decimals, never "-0.000", a long one in groups; a dash where there is none."""
     if value is None:
         return ABSENT
-    text = f"{value:.{places}f}"
-    return text.lstrip("-") if float(text) == 0 else text
+    text = f"{value:,.{places}f}" if abs(value) >= LONG else f"{value:.{places}f}"
+    return text.lstrip("-") if not text.strip("-0.") else text
 
 
 def signed(value: float | None, places: int = 3) -> str:

@@ -11,6 +11,7 @@ from labkit.experiments import NAMES, load, simulated_host
 from labkit.experiments.outcome import compare
 from labkit.experiments.settings import describe
 from labkit.host import Ability, HostError
+from labkit.model.disks import SimulatedDisk
 
 UNITS = {"CPU", "1", "s", "ms", "1/s", "MiB", "B", "Mbit/s"}
 
@@ -108,13 +109,14 @@ def test_the_host_is_asked_before_anything_is_started(module, settings):
     [case for case in CASES if guests(*case) != 0],
     ids=lambda part: getattr(part, "NAME", "-"),
 )
-def test_machines_are_switched_off_where_something_fails(module, settings):
+def test_machines_are_switched_off_where_something_fails(module, settings, monkeypatch):
     host = opened(settings)
 
     def fails(*_args, **_more):
         raise HostError("The host is gone.")
 
-    host.observe = host.times = host.boot = fails
+    host.observe = host.times = host.boot = host.pass_time_until = fails
+    monkeypatch.setattr(SimulatedDisk, "observe", fails)
     with pytest.raises(HostError, match="gone"):
         module.run(host, settings)
     assert not host.machines

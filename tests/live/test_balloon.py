@@ -5,7 +5,6 @@ import time
 
 import pytest
 
-import labkit
 from labkit.experiments import memory_balloon
 from labkit.host import HostError, MemoryLoad
 from labkit.host.memory import GUEST
@@ -53,19 +52,17 @@ def test_the_model_was_given_what_this_image_has(ballooning, memory, monkeypatch
     assert balloon.calibrate(ballooning, memory) == found
 
 
-def test_a_real_balloon_moves_memory_from_the_guest_to_the_host(ballooning):
-    settings = memory_balloon.Settings()
-    seen = memory_balloon.run(ballooning, settings)
-    with labkit.simulated() as host:
-        beside = memory_balloon.run(host, settings)
+@pytest.mark.timeout(600)
+def test_a_real_balloon_moves_memory_from_the_guest_to_the_host(ran_live):
+    """Against what is worked out here; that the simulated host agrees is `test_required`'s, of the same run."""
+    assert (memory_balloon.Settings().memory, memory_balloon.Settings().target) == (256, 128)
+    document, _room = ran_live("memory-balloon")
+    seen = {row["quantity"]: row["live"] for row in document["rows"]}
     # Of 256 MiB this kernel's MemTotal is 218.4; the balloon takes 128 of them.
-    assert seen.value("m1", "guest_total") == pytest.approx(218.4 - 128, abs=1.0)
-    assert seen.value("m1", "host_resident") == pytest.approx(128, abs=12.8)
-    for quantity, bound in memory_balloon.bounds(settings).items():
-        assert seen.value("m1", quantity) == pytest.approx(beside.value("m1", quantity), abs=bound)
-    assert "measured apart" in seen.provenance.mechanisms["balloon"]
-    assert any("setmem" in line and "128MiB" in line for line in ballooning.journal())
-    assert not ballooning.machines
+    assert seen["guest_total"] == pytest.approx(218.4 - 128, abs=1.0)
+    assert seen["host_resident"] == pytest.approx(128, abs=12.8)
+    assert "measured apart" in document["host"]["live"]["mechanisms"]["balloon"]
+    assert any("setmem" in line and "128MiB" in line for line in document["journal"])
 
 
 def test_inflated_deflated_and_inflated_again(ballooning):

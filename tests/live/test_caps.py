@@ -27,33 +27,35 @@ def spinning(host, name: str, **settings):
     return machine
 
 
-def test_three_caps_on_one_cpu(capping, quiet_cpu):
+@pytest.mark.timeout(600)
+def test_three_caps_on_one_cpu(ran_live, quiet_cpu):
     """Capped at a quarter, a half and a whole CPU with equal shares: what the first leaves, the others halve."""
-    for name, cap in (("m1", 0.25), ("m2", 0.5), ("m3", 1.0)):
-        spinning(capping, name, cap=cap)
-    seen = capping.observe(6.0)
-    quiet_cpu(seen)
+    document, room = ran_live("cpu-cap")
+    assert document["settings"]["caps"] == [25, 50, 100]
+    values = {(row["machine"], row["quantity"]): row["live"] for row in document["rows"]}
     for name, part in (("m1", 0.25), ("m2", 0.375), ("m3", 0.375)):
-        assert seen.value(name, "cpu") == pytest.approx(part, abs=0.03)
-        parts = [seen.value(name, quantity) for quantity in ("cpu", "ready", "throttled")]
+        assert values[name, "cpu"] == pytest.approx(part, abs=0.03 + room)
+        parts = [values[name, quantity] for quantity in ("cpu", "ready", "throttled")]
         assert min(parts) >= 0
-        assert sum(parts) == pytest.approx(1.0, abs=0.05)  # it spins: it runs, waits, or is held back
-    assert seen.value("m1", "throttled") > 0.1
-    assert "cap" in seen.provenance.mechanisms
+        assert sum(parts) == pytest.approx(1.0, abs=0.05 + room)  # it spins: it runs, waits, or is held back
+    # In turns with both others it has its quarter after 0.075 s of every 0.1 s; later, where others take the CPU too.
+    assert values["m1", "throttled"] > 0.1 - room
+    assert "cap" in document["host"]["live"]["mechanisms"]
 
 
-def test_a_machine_alone_is_held_back_and_never_waits(capping, quiet_cpu):
+def test_a_machine_alone_is_held_back_and_never_waits(capping, measured):
     machine = spinning(capping, "alone", cap=0.25)
-    seen = capping.observe(5.0)
-    quiet_cpu(seen)
-    assert seen.value("alone", "cpu") == pytest.approx(0.25, abs=0.03)
-    assert seen.value("alone", "throttled") == pytest.approx(0.75, abs=0.05)
-    assert seen.value("alone", "ready") == pytest.approx(0.0, abs=0.05)
+    seen, room = measured(lambda: capping.observe(3.0))
+    assert seen.value("alone", "cpu") == pytest.approx(0.25, abs=0.03 + room)
+    assert seen.value("alone", "cpu") < 0.28  # that is a cap, whoever else is there
+    assert seen.value("alone", "throttled") == pytest.approx(0.75, abs=0.05 + room)
+    assert seen.value("alone", "ready") == pytest.approx(0.0, abs=0.05 + room)
     machine.set(cap=0.5)
-    assert capping.observe(5.0).value("alone", "cpu") == pytest.approx(0.5, abs=0.03)
+    seen, room = measured(lambda: capping.observe(3.0))
+    assert seen.value("alone", "cpu") == pytest.approx(0.5, abs=0.03 + room)
     machine.set(cap=math.inf)
-    seen = capping.observe(3.0)
-    assert seen.value("alone", "cpu") == pytest.approx(1.0, abs=0.05)
+    seen, room = measured(lambda: capping.observe(2.0))
+    assert seen.value("alone", "cpu") == pytest.approx(1.0, abs=0.05 + room)
     assert {row["quantity"] for row in seen.rows} == {"cpu", "ready"}
     said = " ".join(capping.journal())
     assert "vcpu_quota=25000" in said and "vcpu_quota=50000" in said and "vcpu_quota=-1" in said

@@ -24,9 +24,10 @@ def lines(seen, quantity):
     return {line.machine: line.values for line in seen.series if line.quantity == quantity}
 
 
-@pytest.mark.parametrize("policy", ["static", "dynamic"])
-def test_live_is_within_its_bounds_of_simulated(ballooning, policy):
-    settings = validate(memory_dynamic.Settings(policy=policy, steps=5, seed=3))
+def test_live_is_within_its_bounds_of_simulated(ballooning):
+    """Under the policy that moves most; the one that is set by itself is in `test_required`."""
+    assert memory_dynamic.Settings().policy == "static"
+    settings = validate(memory_dynamic.Settings(policy="dynamic", steps=3, seed=3))
     with labkit.simulated() as model:
         simulated = memory_dynamic.run(model, settings)
     live = memory_dynamic.run(ballooning, settings)
@@ -42,8 +43,8 @@ def test_live_is_within_its_bounds_of_simulated(ballooning, policy):
 
 def test_forty_mebibytes_go_from_the_idle_one_and_the_busy_one_keeps_its_own(ballooning):
     """A busy one that wants 60 MiB has it within five looks: at each it may grow by a tenth of what it was promised."""
-    idle, busy = (ballooning.create(name, memory=200) for name in ("idle", "busy"))
-    governed = [Governed(one, 200.0, 100.0, 1.0, Random(1)) for one in (idle, busy)]
+    idle, busy = (ballooning.create(name, memory=240) for name in ("idle", "busy"))
+    governed = [Governed(one, 240.0, 100.0, 1.0, Random(1)) for one in (idle, busy)]
     govern(ballooning, governed, DYNAMIC, 320.0, {"idle": [5] * 5, "busy": [60] * 5}, 0.5)
     for sizes in zip(*(one.sizes for one in governed), strict=True):
         assert sum(sizes) <= 320

@@ -1,13 +1,11 @@
 """The first experiment with real guests, held against an independent expectation and its written bound."""
 
-import json
 import time
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-import labkit
 from labkit.experiments import cpu_shares
 
 pytestmark = pytest.mark.live
@@ -19,31 +17,33 @@ def expected(weights: dict[str, float]) -> dict[str, float]:
     return {name: float(Fraction(weight) / total) for name, weight in weights.items()}
 
 
-def test_three_real_guests_share_one_cpu(host, quiet_cpu):
-    seen = cpu_shares.run(host, cpu_shares.Settings())
-    with labkit.simulated(cpus=1) as simulated_host:
-        simulated = cpu_shares.run(simulated_host, cpu_shares.Settings())
-    assert seen.provenance.accelerator in ("KVM", "TCG")
-    assert seen.provenance.mechanisms["shares"]
-    quiet_cpu(seen)
-    for name, part in expected(dict(seen.provenance.weights)).items():
-        assert seen.value(name, "cpu") == pytest.approx(part, abs=0.03)
-        assert seen.value(name, "ready") == pytest.approx(1 - part, abs=0.05)
-        assert seen.value(name, "cpu") == pytest.approx(simulated.value(name, "cpu"), abs=0.03)
-        assert seen.value(name, "ready") == pytest.approx(simulated.value(name, "ready"), abs=0.05)
-    assert not host.machines
+@pytest.mark.timeout(600)
+def test_three_real_guests_share_one_cpu(ran_live, quiet_cpu):
+    """Against what is worked out here; that the simulated host agrees is `test_required`'s, of the same run."""
+    document, room = ran_live("cpu-shares")
+    assert document["host"]["live"]["mechanisms"]["shares"]
+    values = {(row["machine"], row["quantity"]): row["live"] for row in document["rows"]}
+    want = expected(document["host"]["live"]["weights"])
+    assert len(want) == 3
+    for name, part in want.items():
+        assert values[name, "cpu"] == pytest.approx(part, abs=0.03 + room)
+        assert values[name, "ready"] == pytest.approx(1 - part, abs=0.05 + room)
+    # Others take from all alike: who has twice the shares has more, however much they took.
+    assert values["m1", "cpu"] < values["m2", "cpu"] < values["m3", "cpu"]
 
 
-def test_shares_changed_while_running_count_at_once(host, quiet_cpu):
+def test_shares_changed_while_running_count_at_once(host, measured):
     machines = cpu_shares.prepare(host, cpu_shares.Settings(shares=(1024, 1024)))
-    even = host.observe(4.0)
+    even, room = measured(lambda: host.observe(3.0))
+    assert even.value("m1", "cpu") == pytest.approx(0.5, abs=0.05 + room)
     cpu_shares.adjust(machines, cpu_shares.Settings(shares=(3072, 1024)))
-    tilted = host.observe(4.0)
-    assert even.value("m1", "cpu") == pytest.approx(0.5, abs=0.05)
+    tilted, room = measured(lambda: host.observe(3.0))
     # Autogroups come in steps: what was really set is what is expected.
     want = expected(dict(tilted.provenance.weights))["m1"]
     assert want == pytest.approx(0.75, abs=0.03)
-    assert tilted.value("m1", "cpu") == pytest.approx(want, abs=0.05)
+    assert tilted.value("m1", "cpu") == pytest.approx(want, abs=0.05 + room)
+    # Whatever others took they took from both: who has three times the shares has more, and by a good deal.
+    assert tilted.value("m1", "cpu") > 1.5 * tilted.value("m2", "cpu")
 
 
 OWN_GROUP = Path("/sys/fs/cgroup/cpu/labkit-test")
@@ -64,22 +64,21 @@ def in_own_group():
             time.sleep(0.1)
 
 
-def run_as_nobody(as_nobody, before: list[str]) -> dict:
-    return json.loads(as_nobody(["-m", "labkit.cli", "run", "cpu-shares", "--host", "live", "--json"], before))
-
-
-def judge(document: dict, mechanism: str) -> None:
+def hold(run_measured, before: list[str], mechanism: str) -> None:
+    document, room = run_measured("cpu-shares", before)
     assert mechanism in document["host"]["live"]["mechanisms"]["shares"]
     want = expected(document["host"]["live"]["weights"])
     for row in document["rows"]:
         if row["quantity"] == "cpu":
-            assert row["live"] == pytest.approx(want[row["machine"]], abs=0.03)
+            assert row["live"] == pytest.approx(want[row["machine"]], abs=0.03 + room)
             assert row["theory"] == pytest.approx(want[row["machine"]], abs=1e-9)
+    seen = {row["machine"]: row["live"] for row in document["rows"] if row["quantity"] == "cpu"}
+    assert seen["m1"] < seen["m2"] < seen["m3"], "others take from all alike, however much"
 
 
-def test_an_ordinary_user_has_shares_by_autogroups(as_nobody, quiet_cpu):
-    judge(run_as_nobody(as_nobody, []), "autogroup")
+def test_an_ordinary_user_has_shares_by_autogroups(measured_as_nobody):
+    hold(measured_as_nobody, [], "autogroup")
 
 
-def test_an_ordinary_user_with_a_control_group_has_shares_by_nice(as_nobody, in_own_group, quiet_cpu):
-    judge(run_as_nobody(as_nobody, in_own_group), "nice values of the vCPU threads")
+def test_an_ordinary_user_with_a_control_group_has_shares_by_nice(measured_as_nobody, in_own_group):
+    hold(measured_as_nobody, in_own_group, "nice values of the vCPU threads")

@@ -45,32 +45,29 @@ def inside(group: Path) -> list[str]:
     return ["sh", "-c", f'echo $$ >{group}/cgroup.procs && exec "$@"', "sh"]
 
 
-def run(as_nobody, experiment: str, group: Path) -> dict:
-    return json.loads(
-        as_nobody(["-m", "labkit.cli", "run", experiment, "--host", "live", "--json"], before=inside(group))
-    )
-
-
 @pytest.mark.live
-def test_an_ordinary_user_s_caps_hold(as_nobody, given_away, quiet_cpu):
+def test_an_ordinary_user_s_caps_hold(measured_as_nobody, given_away):
     """A quarter, a half and a whole CPU at most, equal shares, one CPU: what the first leaves, the others halve."""
-    document = run(as_nobody, "cpu-cap", given_away)
+    document, room = measured_as_nobody("cpu-cap", inside(given_away))
     assert "delegated to this user (v1, cpu.cfs_quota_us)" in document["host"]["live"]["mechanisms"]["cap"]
     values = {(row["machine"], row["quantity"]): row["live"] for row in document["rows"]}
     for name, part in (("m1", 0.25), ("m2", 0.375), ("m3", 0.375)):
-        assert values[name, "cpu"] == pytest.approx(part, abs=0.03)
-        assert sum(values[name, quantity] for quantity in ("cpu", "ready", "throttled")) == pytest.approx(1, abs=0.05)
-    assert values["m1", "throttled"] > 0.1
+        assert values[name, "cpu"] == pytest.approx(part, abs=0.03 + room)
+        parts = [values[name, quantity] for quantity in ("cpu", "ready", "throttled")]
+        assert sum(parts) == pytest.approx(1, abs=0.05 + room)
+    # In turns with both others it has its quarter after 0.075 s of every 0.1 s; later, where others take the CPU too.
+    assert values["m1", "throttled"] > 0.1 - room
 
 
 @pytest.mark.live
-def test_an_ordinary_user_s_shares_are_then_exact(as_nobody, given_away, quiet_cpu):
-    document = run(as_nobody, "cpu-shares", given_away)
+def test_an_ordinary_user_s_shares_are_then_exact(measured_as_nobody, given_away):
+    document, room = measured_as_nobody("cpu-shares", inside(given_away))
     assert "delegated to this user (v1, cpu.shares)" in document["host"]["live"]["mechanisms"]["shares"]
     assert document["host"]["live"]["weights"] == {"m1": 256, "m2": 512, "m3": 1024}
     values = {row["machine"]: row["live"] for row in document["rows"] if row["quantity"] == "cpu"}
     for name, shares in (("m1", 256), ("m2", 512), ("m3", 1024)):
-        assert values[name] == pytest.approx(shares / 1792, abs=0.03)
+        assert values[name] == pytest.approx(shares / 1792, abs=0.03 + room)
+    assert values["m1"] < values["m2"] < values["m3"], "others take from all alike, however much"
 
 
 LIFE = """

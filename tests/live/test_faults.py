@@ -74,6 +74,8 @@ def test_a_qemu_killed_in_the_middle_of_a_measurement(host, killed_while_watched
     with pytest.raises(HostError, match="it has ended"):
         first.execute(["hostname"])
     assert host.create("third").execute(["hostname"]).output == "third\n", "the host goes on"
+    first.stop()  # no error, though it is gone
+    assert set(host.machines) == {"second", "third"}
     host.close()
     assert left(host.root, host._id) == []
 
@@ -91,7 +93,7 @@ def test_in_a_panel_it_is_told_and_the_guests_are_gone(host, killed_while_watche
     panel = Panel("cpu-shares", shares=(512, 512))
     panel.start()
     try:
-        wait_for(lambda: panel._session is None and panel.alert.value, 40, "the session did not end")
+        wait_for(lambda: panel._session is None and panel.alert.value, 120, "the session did not end")
         assert "m1 ended while it was being watched" in panel.alert.value and "Create it again" in panel.alert.value
         assert panel.switch.value == "Simulated" and not panel.switch.disabled
         assert left(host.root) == []
@@ -128,7 +130,7 @@ def measuring(tmp_path):
         mark = tmp_path / "measuring.json"
         command = [sys.executable, "-c", MARKED, str(mark), *words]
         started.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
-        wait_for(lambda: mark.exists() or started[0].poll() is not None, 90, "it does not come to measure")
+        wait_for(lambda: mark.exists() or started[0].poll() is not None, 180, "it does not come to measure")
         assert mark.exists(), started[0].communicate()
         root, *qemus = json.loads(mark.read_text())
         time.sleep(0.5)
@@ -154,10 +156,8 @@ def test_on_the_command_line_the_simulated_column_stays(host, measuring):
 
 def test_an_interrupt_in_the_middle_of_a_live_measurement(host, measuring):
     started, root, _qemus = measuring("run", "cpu-shares", "--host", "both", "--set", "seconds=60")
-    begun = time.monotonic()
     started.send_signal(signal.SIGINT)
-    out, err = started.communicate(timeout=30)
-    assert time.monotonic() - begun < 10
+    out, err = started.communicate(timeout=40)  # and not when the 60 s are over
     assert (started.returncode, out) == (130, "")
     assert err.startswith("labkit: interrupted") and err.count("\n") == 1
     wait_for(lambda: not root.exists(), 15, "the directory is still there")
@@ -169,33 +169,39 @@ def impatient(monkeypatch):
     monkeypatch.setattr(agent, "PATIENCE", 3)
 
 
-def do_to_the_agent(machine, how: str) -> None:
-    """Send the agent in a guest a signal, by a program of the agent's own making."""
-    machine.agent.start(["/bin/sh", "-c", f"sleep 0.3; kill -{how} $(pidof qemu-ga)"])
-    time.sleep(0.6)
+TELL = "sleep 0.3; kill -{how} $(pidof qemu-ga); echo the agent has got {how} >/dev/console"
+FOR_EVER = "; while :; do kill -{how} $(pidof qemu-ga); sleep 0.1; done"  # the guest starts it again after a second
+
+
+def do_to_the_agent(machine, how: str, then: str = FOR_EVER) -> None:
+    """Send the agent in a guest a signal, by a program of the agent's own making; return when it has got it."""
+    machine.agent.start(["/bin/sh", "-c", (TELL + then).format(how=how)])
+    wait_for(lambda: f"the agent has got {how}" in machine.console(), 30, "the agent was not told")
 
 
 @pytest.mark.parametrize("how", ["STOP", "KILL"])
-def test_a_dead_agent_before_a_load(host, impatient, how):
+def test_a_dead_agent_before_a_load(host, impatient, monkeypatch, how):
     machine, other = host.create("a"), host.create("b")
     do_to_the_agent(machine, how)
     with pytest.raises(HostError) as caught:
         machine.run(CpuLoad(1.0))
     said = clear(caught.value)
     assert "the agent in a" in said and "create it again" in said
+    monkeypatch.undo()
     other.run(CpuLoad(1.0))
     begun = time.monotonic()
     machine.stop()
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < agent.PATIENCE / 2, "to stop a machine its agent is not asked"
     assert host.observe(1).value("b", "cpu") > 0, "the others go on"
     host.close()
     assert left(host.root, host._id) == []
 
 
-def test_an_agent_that_dies_while_results_are_collected(host, impatient):
+def test_an_agent_that_dies_while_results_are_collected(any_speed, impatient):
+    host = any_speed
     machine = host.create("a")
     job = machine.run(RequestLoad(tuple(0.05 * i for i in range(200)), (0.005,) * 200))
-    killer = threading.Timer(2.0, do_to_the_agent, (machine, "KILL"))
+    killer = threading.Timer(2.0, do_to_the_agent, (machine, "KILL", ""))
     killer.start()
     with pytest.raises(HostError) as caught:
         job.wait(20)
@@ -218,7 +224,7 @@ def test_an_interrupt_is_heard_while_an_agent_does_not_answer(host):
     with pytest.raises(KeyboardInterrupt):
         machine.run(CpuLoad(1.0))
     machine.stop()
-    assert time.monotonic() - begun < 10, "an agent has a minute to answer; a person does not wait for that"
+    assert time.monotonic() - begun < agent.PATIENCE / 2, "an agent has a minute to answer; nobody waits for that"
     assert machine.state == "stopped"
 
 
@@ -250,7 +256,7 @@ def test_memory_that_runs_out(host, small_group):
     machine.run(CpuLoad(1.0))
     machine.agent.start(["/tools/bin/stress-ng", "--quiet", "--vm", "1", "--vm-bytes", "120M"])
     with pytest.raises(HostError) as caught:
-        host.observe(15)
+        host.observe(60)  # it ends with the machine
     said = clear(caught.value)
     assert "a ended while it was being watched: Linux killed QEMU because memory ran out." in said
     assert "Stop other machines or programs" in said
@@ -258,14 +264,17 @@ def test_memory_that_runs_out(host, small_group):
     assert left(host.root, host._id) == []
 
 
-def test_a_qemu_killed_while_its_requests_are_served(host):
+def test_a_qemu_killed_while_its_requests_are_served(any_speed):
+    host = any_speed
     machine = host.create("a")
     job = machine.run(RequestLoad(tuple(0.05 * i for i in range(200)), (0.005,) * 200))
-    threading.Timer(3.0, os.kill, (machine.process, signal.SIGKILL)).start()
+    threading.Timer(2.0, os.kill, (machine.process, signal.SIGKILL)).start()
     with pytest.raises(HostError) as caught:
         job.wait(30)
     said = clear(caught.value)
     assert "a ended before its requests were served" in said or "the agent in a" in said
+    # The agent's silence may be told before libvirt has heard of the end.
+    wait_for(lambda: machine.state == "stopped", 30, "the machine goes on")
     assert not job.running and job.result is None
     host.close()
     assert left(host.root, host._id) == []

@@ -207,10 +207,10 @@ def test_a_real_guest_keeps_what_it_is_given(live_required):
             raise
         pytest.skip(str(error))
     with own:
-        guest = own.create("web", memory="192 MiB")
+        guest = own.create("web", memory="256 MiB")
         foreign = ForeignHost(own.driver, allow_changes=True)
         machine = foreign.machines[guest.domain_name]
-        assert machine.marked and machine.state == "running" and machine.memory == 192
+        assert machine.marked and machine.state == "running" and machine.memory == 256
         machine.set(memory="160 MiB", pin=[0])
         assert guest.domain.info()[2] == 160 * 1024
         assert [may for row in guest.domain.vcpuPinInfo() for may in row].count(True) == 1

@@ -2,10 +2,10 @@
 
 import threading
 import time
+import warnings
 
 import pytest
 
-import labkit
 from labkit.experiments import isolation
 from labkit.experiments.isolation import Settings
 from labkit.host import HostError
@@ -13,22 +13,16 @@ from labkit.host import HostError
 pytestmark = pytest.mark.live
 
 
-@pytest.fixture
-def any_speed(host):
-    """A host that takes its speed for granted: for tests to which the amount of work is all one."""
-    host.known_speed = 7.5e6
-    return host
-
-
 def test_each_machine_sees_its_own(host):
-    small, large = host.create("small"), host.create("large", vcpus=2, memory="192 MiB")
-    seen = {machine.name: host.inside(machine) for machine in (small, large)}
-    assert (seen["small"]["CPU"], seen["large"]["CPU"]) == ("1", "2")
+    # Shapes that other tests use too: each new one is booted and saved once, which takes ten seconds.
+    machines = host.create("small"), host.create("wide", vcpus=2), host.create("large", memory="256 MiB")
+    seen = {machine.name: host.inside(machine) for machine in machines}
+    assert [seen[name]["CPU"] for name in ("small", "wide", "large")] == ["1", "2", "1"]
     memory = {name: float(of["memory"].removesuffix(" MiB")) for name, of in seen.items()}
-    assert 70 < memory["small"] < 128 < memory["large"] < 192
+    assert 70 < memory["small"] < 128 < memory["large"] < 256
     addresses = {name: of["network card"].split()[-1] for name, of in seen.items()}
-    assert addresses["small"] != addresses["large"]
-    for machine in (small, large):
+    assert len(set(addresses.values())) == 3
+    for machine in machines:
         assert addresses[machine.name] in machine.xml()
         assert "vda" in seen[machine.name]["disk"]
 
@@ -71,13 +65,14 @@ def test_the_kernel_ends_programs_and_the_machine_goes_on(host):
 
 
 @pytest.mark.parametrize("harm", ["spin", "memory", "panic"])
-def test_the_service_goes_on(any_speed, harm):
+def test_the_service_goes_on(calibrated, harm):
     """Requests that came after the harm were served too; exactness is another test's, when nobody else measures."""
-    seen = isolation.run(any_speed, Settings(harm=harm, seconds=3.0, service_time=5.0))
+    seen = isolation.run(calibrated, Settings(harm=harm, seconds=3.0, service_time=5.0))
     assert seen.value("service", "alive") == 1
     assert seen.value("noisy", "alive") == (0 if harm == "panic" else 1)
-    assert 5 / 3 < seen.value("service", "response") < 3000
-    assert not any_speed.machines
+    # A guest's speed changes by two at the most; nobody who is not served waits longer than was watched.
+    assert 5 / 2 < seen.value("service", "response") < 3000
+    assert not calibrated.machines
     told = [event for event in seen.events if event.kind == "harm"]
     assert len(told) == (0 if harm == "spin" else 1) and all(event.detail.startswith(harm) for event in told)
 
@@ -89,15 +84,19 @@ def test_unknown_harm_is_refused(host):
     assert machine.state == "running"
 
 
-def test_beside_one_that_panics_the_service_is_as_quick_as_alone(host, quiet_cpu):
+@pytest.mark.timeout(600)
+def test_beside_one_that_panics_the_service_is_as_quick_as_alone(ran_live, quiet_cpu):
+    """The experiment as it is set by itself; what is simulated is alone from the panic on."""
     asked = Settings()
-    with labkit.simulated(cpus=asked.cpus) as model:
-        expected = isolation.run(model, asked).value("service", "response")
-    for _attempt in range(3):
-        seen = isolation.run(host, asked)
-        if seen.disturbed <= 0.03:
-            break
-    assert seen.value("service", "alive") == 1
-    if seen.provenance.accelerator == "TCG":  # whose speed is not steady, see test_required.py
-        pytest.skip(f"on TCG only compared: {seen.value('service', 'response'):.1f} ms, simulated {expected:.1f} ms")
-    assert seen.value("service", "response") == pytest.approx(expected, abs=isolation.bounds(asked)["response"])
+    assert asked.harm == "panic"
+    document, room = ran_live("isolation")
+    values = {(row["machine"], row["quantity"]): row for row in document["rows"]}
+    assert values["service", "alive"]["live"] == 1 and values["noisy", "alive"]["live"] == 0
+    response, bound = values["service", "response"], isolation.bounds(asked)["response"]
+    if document["host"]["accelerator"] == "KVM" and not room:
+        assert response["live"] == pytest.approx(response["simulated"], abs=bound)
+    else:
+        # Speed, which changes by two on TCG (test_required.py), makes no response shorter than half of the work itself.
+        assert response["live"] > asked.service_time / 2
+        if abs(response["live"] - response["simulated"]) > bound:
+            warnings.warn(f"{response['live']:.1f} ms, simulated {response['simulated']:.1f} ms", stacklevel=1)

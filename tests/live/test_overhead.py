@@ -17,7 +17,8 @@ pytestmark = pytest.mark.live
 
 @pytest.mark.parametrize("kind", ["compute", "system-call", "disk"])
 def test_a_guest_is_slower_than_its_host(host, kind):
-    seen = overhead.run(host, Settings(kind=kind, seconds=0.2, repeats=1))
+    """In turn, so that whoever slows one down slows the other down too; three times, of which the middle one counts."""
+    seen = overhead.run(host, Settings(kind=kind, seconds=0.2, repeats=3))
     said = seen.provenance.mechanisms
     assert seen.value("native", "slowdown") == 1
     least = 1.5 if host.accelerator.name == "TCG" else 0.9  # nobody translates every instruction for less
@@ -28,14 +29,9 @@ def test_a_guest_is_slower_than_its_host(host, kind):
         assert "not measured" in said[place]
     assert not host.machines
     assert seen.provenance.accelerator == host.accelerator.name
-
-
-def test_under_tcg_the_measurement_of_the_guest_is_that_of_emulation(host):
-    if host.accelerator.name != "TCG":
-        pytest.skip("KVM works here, so emulation is measured in a guest of its own")
-    seen = overhead.run(host, Settings(seconds=0.1, repeats=1))
-    assert seen.value("emulated", "slowdown") == seen.value("guest", "slowdown")
-    assert "compare with 'emulated'" in seen.provenance.mechanisms["guest"]
+    if kind == "compute":  # under TCG the measurement of the guest is that of emulation; on KVM that has its own guest
+        same = seen.value("emulated", "slowdown") == seen.value("guest", "slowdown")
+        assert same == (host.accelerator.name == "TCG") == ("compare with 'emulated'" in said["guest"])
 
 
 def test_a_card_without_a_cable_is_not_measured_and_nothing_is_started(host):
@@ -58,4 +54,5 @@ def test_in_four_times_the_time_it_does_more(tmp_path: Path):
             said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
             assert float(said[1]) >= float(seconds) and said[2] == sys.version.split()[0]
             done.append(int(said[0]))
+        # Four times the time: whoever else is at work would have to take three quarters of the CPU in one of the two.
         assert done[1] > done[0] > 100

@@ -1,19 +1,18 @@
 """Every experiment in live_required.txt runs on real guests, by the command line, within its bounds.
 
-In CI there is no way round: without a live host these tests fail.
+In CI there is no way round: without a live host these tests fail. What depends on how steady and how quiet the computer
+is is held only as closely as that allows, and said aloud as a warning:
 
-Two things are said aloud, as warnings, in the place of a failure. Where others used the CPUs in all three runs,
-nothing can be said of CPU times. And the response times of a server on TCG are compared with their bound, and not held
-to it: there the same rounds of a loop take 1.05 to 1.4 times the CPU time that they took a minute before (five runs of
-one lone guest, November 2026, nobody else on the computer), while the bounds allow for chance in the arrivals alone.
-The same goes for CPU times of an experiment that takes all CPUs of the computer: QEMU's other threads and labkit
-itself then have no CPU to go to, and take theirs from the guests.
+- Where others used the CPUs in both runs, CPU times may be off by what they used as well.
+- On TCG the same rounds of a loop take 1.05 to 1.4 times, and now and then twice, the CPU time that they took a minute
+  before (runs of one lone guest, November 2026, nobody else on the computer). The bounds of servers allow for chance in
+  the arrivals alone. So what comes of such rounds is held to a factor of two: a response time not below half of the
+  simulated one, for a queue can grow to any length; CPU times from half to twice of it.
+- The latter goes also where an experiment takes all CPUs of the computer, for QEMU's other threads and labkit itself
+  then have no CPU to go to, and take theirs from the guests.
 """
 
-import json
 import os
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -23,52 +22,76 @@ from labkit.experiments import load
 from labkit.experiments.outcome import bound_of
 from labkit.experiments.settings import from_text
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REQUIRED = [
+    line.strip()
+    for line in (Path(__file__).parents[1] / "live_required.txt").read_text().splitlines()
+    if line.strip() and not line.startswith("#")
+]
+# Every step of it is like the others, and all twelve take a minute and a half.
+SHORTER = {"memory-dynamic": ("steps=5",)}
+TIMES = ("cpu", "ready", "throttled")  # what is counted in CPU time, perhaps of a phase
+FACTOR = 2.0  # by which the speed of a guest on TCG was seen to change
 
-LINES = (REPOSITORY / "tests" / "live_required.txt").read_text().splitlines()
-OF_CPU_TIME = ("CPU", "1", "s", "ms", "1/s")  # units of what others on the CPU can change
 
-REQUIRED = [line.strip() for line in LINES if line.strip() and not line.startswith("#")]
-
-
-def run(name):
-    command = [sys.executable, "-m", "labkit.cli", "run", name, "--host", "both", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, timeout=240)
-    document = json.loads(done.stdout)
-    reason = document["host"].get("why_not_live")
-    if reason and os.environ.get("CI") != "true":
-        pytest.skip(reason)
-    assert (done.returncode, reason, done.stderr) == (0, None, "")
-    return document
+def within(row: dict, bound: float, *, unsteady: bool, crowded: bool, others: float) -> bool:
+    """Whether a measured number is as near to the simulated one as it can be asked to be."""
+    live, simulated = row["live"], row["simulated"]
+    if abs(live - simulated) <= bound:
+        return True
+    if row["quantity"].startswith("response"):
+        return (unsteady or others > 0) and live >= simulated / FACTOR - bound
+    if row["quantity"].partition("_")[0] not in TIMES:
+        return False
+    bound += others
+    if unsteady or crowded:
+        return simulated / FACTOR - bound <= live <= simulated * FACTOR + bound
+    return abs(live - simulated) <= bound
 
 
 @pytest.mark.live
+@pytest.mark.timeout(600)  # two runs of what takes 90 s, on a computer half as fast
 @pytest.mark.parametrize("name", REQUIRED)
-def test_runs_on_real_guests(name, quiet_cpu):
-    for _attempt in range(3):
-        document = run(name)
-        if not any(row.get("disturbed") for row in document["rows"]):
-            break
-        # Said aloud, and decided by what others used, never by how near the numbers came.
-        warnings.warn(
-            f"{name}: others used {document['host']['disturbed']:.1%} of the CPU; measured anew", stacklevel=1
-        )
-    host, experiment = document["host"], load(name)
+def test_runs_on_real_guests(name, quiet_cpu, ran_live):
+    document, room = ran_live(name, *SHORTER.get(name, ()))
+    host, experiment, settings = document["host"], load(name), document["settings"]
     assert host["live"]["host"] == "live" and host["simulated"]["host"] == "simulated"
     assert host["accelerator"] in ("KVM", "TCG")
     assert set(experiment.NEEDS) <= set(host["live"]["mechanisms"])
     assert document["seconds"]["live"] > 1 and document["journal"]
-    bounds = experiment.bounds(from_text(experiment.Settings, {}))
+    bounds = experiment.bounds(from_text(experiment.Settings, dict(word.split("=") for word in SHORTER.get(name, ()))))
     held = [row for row in document["rows"] if bound_of(bounds, row) is not None]
     assert held or experiment.UNBOUNDED, "it has a bound for something, or says why there is none"
     for row in document["rows"]:
         simulated_only = row["machine"] in getattr(experiment, "SIMULATED_ONLY", ())
         assert (row["live"] is None) == simulated_only and row["simulated"] is not None, row
+    cpus = settings.get("cpus", 1)
+    how = {
+        "unsteady": host["accelerator"] == "TCG" and "requests" in experiment.NEEDS,
+        "crowded": cpus >= os.cpu_count(),
+        "others": cpus * room,
+    }
     for row in held:
-        near = abs(row["live"] - row["simulated"]) <= bound_of(bounds, row)
-        unsteady = row["quantity"].startswith("response") and host["accelerator"] == "TCG"
-        crowded = document["settings"].get("cpus", 1) >= os.cpu_count() or row.get("disturbed")
-        if not near and (unsteady or crowded and row["unit"] in OF_CPU_TIME):
+        assert within(row, bound_of(bounds, row), **how), (row, how)
+        if abs(row["live"] - row["simulated"]) > bound_of(bounds, row):
             warnings.warn(f"{name}: beyond its bound, with no blame: {row}", stacklevel=1)
-        else:
-            assert near, row
+
+
+@pytest.mark.parametrize(
+    ("quantity", "unit", "live", "how", "near"),
+    [
+        ("cpu", "CPU", 0.44, {}, True),
+        ("cpu", "CPU", 0.46, {}, False),
+        ("cpu", "CPU", 0.46, {"others": 0.1}, True),
+        ("cpu", "CPU", 0.76, {"unsteady": True}, True),
+        ("cpu", "CPU", 0.14, {"unsteady": True}, False),
+        ("response", "ms", 9.0, {"unsteady": True}, True),
+        ("response", "ms", 0.1, {"unsteady": True}, False),
+        ("response", "ms", 0.5, {"crowded": True}, False),
+        ("alive", "1", 0.0, {"others": 1.0}, False),
+        ("guest_free", "MiB", 0.5, {"others": 1.0, "crowded": True}, False),
+    ],
+)
+def test_what_is_too_far_is_told(quantity, unit, live, how, near):
+    """The comparison can fail, in each of the cases: 0.4 was simulated, and the bound is 0.05."""
+    row = {"quantity": quantity, "unit": unit, "live": live, "simulated": 0.4}
+    assert within(row, 0.05, **({"unsteady": False, "crowded": False, "others": 0.0} | how)) is near

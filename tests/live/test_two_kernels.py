@@ -92,7 +92,7 @@ def test_both_measure_and_neither_ends_the_others_guests(host, kernels, tmp_path
     assert [cold for _saves, cold, _cpu in found] == [[], []]
     assert all(cpu > 0 for _saves, _cold, used in found for cpu in used)
     assert first.wait(30) == 0
-    ends = time.monotonic() + 15
+    ends = time.monotonic() + 60
     while Path(roots[0]).exists():
         assert time.monotonic() < ends, "the first one's directory is still there"
         time.sleep(0.05)

@@ -76,7 +76,7 @@ def test_what_is_said_aloud_while_it_runs(monkeypatch):
     line = SimpleNamespace(tell=lambda words, done=1.0: shown.append(words))
     said = SimpleNamespace(value="")
     monkeypatch.setattr(running, "_progress_line", lambda: (line, said))
-    tell = running._Teller()
+    tell = running.Teller()
     heard = []
     for words in (
         "opening the live host",

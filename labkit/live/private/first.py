@@ -25,12 +25,15 @@ from pathlib import Path
 from typing import Any
 
 # mount(2)
-_RDONLY, _NOSUID, _NODEV, _NOEXEC, _BIND, _REC = 1, 2, 4, 8, 4096, 16384
+_NOSUID, _NODEV, _NOEXEC, _BIND, _REC = 2, 4, 8, 4096, 16384
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 OWN = ("/etc/libvirt", "/var/lib/libvirt", "/var/cache/libvirt", "/var/log/libvirt")
 """Where libvirt's daemon keeps what it knows; the paths are built into it."""
+
+QEMUS_ACCOUNT = ("libvirt-qemu", 64055)
+"""The account that Debian's libvirt has for QEMU, and the number that Debian keeps for it (base-passwd's list)."""
 
 NAME = "labkit-private"
 """What the process is called, so that the guardian knows it for ours; 15 letters at most (proc(5), comm)."""
@@ -74,7 +77,44 @@ def _same_again(place: Path, aside: Path) -> None:
             mount(str(entry), copy, flags=_BIND | _REC)
 
 
-def furnish(configuration: Path, aside: Path) -> None:
+def _empty_run(cache: Path, door: Path) -> None:
+    """Cover ``/run``, where the sockets of the computer's services are; the learner's cache stays, should it be there.
+
+    `door` is a directory outside ``/run`` by which the cache is carried over.
+    """
+    kept = cache.resolve()
+    inside = kept.is_relative_to("/run")
+    if inside:
+        door.mkdir()
+        mount(str(kept), door, flags=_BIND | _REC)
+    mount("tmpfs", "/run", "tmpfs", _NOSUID | _NODEV, "mode=755")
+    if inside:
+        kept.mkdir(parents=True)
+        mount(str(door), kept, flags=_BIND | _REC)
+
+
+def _account(name: str, number: int, place: Path) -> None:
+    """Let an account exist in here: libvirt, which takes itself for root's, asks for it, and QEMU never runs as it.
+
+    Parameters
+    ----------
+    name, number : str, int
+        Its name, and its id.
+    place : pathlib.Path
+        A directory for the changed files.
+    """
+    for file, line in (
+        ("passwd", f"{name}:x:{number}:{number}::/nonexistent:/usr/sbin/nologin"),
+        ("group", f"{name}:x:{number}:"),
+    ):
+        there = Path("/etc", file).read_text()
+        if not any(known.startswith(f"{name}:") for known in there.splitlines()):
+            copy = place / file
+            copy.write_text(f"{there.rstrip()}\n{line}\n")
+            mount(str(copy), Path("/etc", file), flags=_BIND)
+
+
+def furnish(configuration: Path, aside: Path, cache: Path) -> None:
     """Arrange the directories of the room.
 
     Parameters
@@ -83,8 +123,10 @@ def furnish(configuration: Path, aside: Path) -> None:
         The directory that the daemon is to see as ``/etc/libvirt``.
     aside : pathlib.Path
         A path, below the room's own ``/run``, to keep in view what is covered.
+    cache : pathlib.Path
+        labkit's cache, with the guest's image and the saved boots, which is seen in any case.
     """
-    mount("tmpfs", "/run", "tmpfs", _NOSUID | _NODEV, "mode=755")
+    _empty_run(cache, configuration.parent / "cache")
     for name in ("lock", "libvirt", "openvswitch"):
         Path("/run", name).mkdir()
     groups = aside / "cgroup"
@@ -101,6 +143,7 @@ def furnish(configuration: Path, aside: Path) -> None:
             own.mkdir()
         mount("tmpfs", own, "tmpfs", _NOSUID | _NODEV, "mode=755")
     mount(str(configuration), OWN[0], flags=_BIND)
+    _account(*QEMUS_ACCOUNT, configuration.parent)
 
 
 def _reap() -> list[tuple[int, int]]:
@@ -141,17 +184,22 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     Path("/proc/self/comm").write_text(NAME)
+    # /proc is still the computer's, in which this process has another number than its own 1.
+    outside = Path("/proc/self").readlink()
     try:
-        furnish(root / "etc", Path("/run/labkit"))
+        mount("proc", "/proc", "proc", _NOSUID | _NODEV | _NOEXEC)
+        furnish(root / "etc", Path("/run/labkit"), Path(settings["cache"]))
         cache = Path(OWN[2], "qemu")
         cache.mkdir()
         (cache / "capabilities").symlink_to(root / "capabilities")
         subprocess.run([settings["ip"], "link", "set", "lo", "up"], check=True, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.SubprocessError) as error:
         sys.exit(f"{error}")
+    print(outside, flush=True)
     daemon = subprocess.Popen(
         [settings["libvirtd"], "-f", str(root / "etc" / "libvirtd.conf"), "-p", "/run/libvirtd.pid"],
         stdin=subprocess.DEVNULL,
+        stdout=sys.stderr,
         env=settings["environment"],
         cwd="/",
         preexec_fn=lambda: [signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTERM, signal.SIGHUP)],

@@ -12,11 +12,12 @@ backing's file is chance there, and the order of the disk here. ``qemu-img rebas
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from labkit.host import HostError
 from labkit.host.chains import OVER, chain_of
 from labkit.host.disks import Extent
+from labkit.model.disks.converting import Stretch, joined, met
 from labkit.model.disks.disk import SimulatedDisk
 from labkit.model.disks.qcow2 import Qcow2
 from labkit.model.disks.rounding import ceiling
@@ -27,8 +28,6 @@ SECTOR = 512
 STEP = 2 << 20  # bytes of the disk that qemu-img rebase looks at together
 SLICE = 4096  # bytes of an L2 table that QEMU keeps together: a request for what is where goes no further
 LARGEST_REQUEST = 1 << 20  # bytes, of qemu-img commit
-
-Stretch = tuple[int, int]  # from where, and up to where
 
 
 class SimulatedOverlay(SimulatedDisk):
@@ -116,7 +115,7 @@ class SimulatedOverlay(SimulatedDisk):
         piece = min(max(4096, backing._file.unit), 65536) if backing.format == "qcow2" else 65536
         held = ((index * self._file.unit, (index + 1) * self._file.unit) for index in self._file.places)
         backing._file.reopen()
-        for start, end in _joined((begin // piece * piece, ceiling(end, piece) * piece) for begin, end in held):
+        for start, end in joined((begin // piece * piece, ceiling(end, piece) * piece) for begin, end in held):
             for offset in range(start, min(end, self.size), LARGEST_REQUEST):
                 backing._file.write(offset, min(offset + LARGEST_REQUEST, end, self.size) - offset)
         backing.writes += self.writes
@@ -128,12 +127,12 @@ class SimulatedOverlay(SimulatedDisk):
         """Copy what shows through into it; see `labkit.host.chains.Overlay.flatten`."""
         backing = self._qcow2_over("flatten")
         below = [write for layer in chain_of(backing) for write in layer.writes]
-        rows = _joined(
+        rows = joined(
             (offset // SECTOR * SECTOR, ceiling(offset + length, SECTOR) * SECTOR) for offset, length in below
         )
         free = list(self._free())
         self._file.reopen()
-        for offset, end in _met(rows, free):
+        for offset, end in met(rows, free):
             self._file.write(offset, end - offset)
         self.writes = [*below, *self.writes]
         backing.overlays.remove(self)
@@ -154,7 +153,7 @@ class SimulatedOverlay(SimulatedDisk):
         """The stretches that the file has no room for, as qemu-img rebase comes to them."""
         unit = self._file.unit
         table = unit * min(unit, SLICE) // 8
-        held = _joined((index * unit, (index + 1) * unit) for index in self._file.places)
+        held = joined((index * unit, (index + 1) * unit) for index in self._file.places)
         at = 0
         for start, end in [*held, (self.size, self.size)]:
             while at < min(start, self.size):
@@ -184,26 +183,3 @@ def _cut(extent: Extent, start: int, end: int) -> Extent:
     begin, stop = max(extent.start, start), min(extent.start + extent.length, end)
     offset = None if extent.offset is None else extent.offset + begin - extent.start
     return Extent(begin, stop - begin, extent.data, offset, extent.depth + 1)
-
-
-def _joined(stretches: Iterable[Stretch]) -> list[Stretch]:
-    """Stretches in their order, those that meet in one."""
-    found: list[Stretch] = []
-    for start, end in sorted(stretches):
-        if found and start <= found[-1][1]:
-            found[-1] = found[-1][0], max(end, found[-1][1])
-        else:
-            found.append((start, end))
-    return found
-
-
-def _met(some: list[Stretch], others: list[Stretch]) -> Iterator[Stretch]:
-    """What lies in one of each, cut at the ends of either; both are in order."""
-    at = 0
-    for start, end in others:
-        while at < len(some) and some[at][1] <= start:
-            at += 1
-        index = at
-        while index < len(some) and some[index][0] < end:
-            yield max(some[index][0], start), min(some[index][1], end)
-            index += 1

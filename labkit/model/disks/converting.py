@@ -80,7 +80,7 @@ def _held(file: Allocator, format: str) -> Iterator[Stretch]:
 
 
 def _answer(file: Allocator, format: str) -> int:
-    """How many bytes of the disk one answer covers at the most, counted from a multiple of it; 0 where it is no matter."""
+    """How many bytes of the disk one answer covers at the most, from a multiple of it on; 0 where that is no matter."""
     if format == "qcow2":
         return file.unit * min(file.unit, SLICE) // 8
     return file.unit if format == "vmdk" else 0

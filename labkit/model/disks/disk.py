@@ -143,6 +143,32 @@ class SimulatedDisk:
         self._file.write(offset, length)
         self.writes.append((offset, length))
 
+    def written_inside(self, offset: int, length: int) -> None:
+        """Take what the guest that has the disk writes: its hypervisor keeps the file open all the time."""
+        self._file.write(offset, length)
+        self.writes.append((offset, length))
+
+    def discarded_inside(self, offset: int, length: int) -> None:
+        """Give back what the guest that has the disk does not need any more."""
+        self._booked.discard(offset, length)
+
+    def growth(self, offset: int, length: int) -> int:
+        """How much more the store would have to give after such a write, in bytes."""
+        return self._booked.growth(offset, length)
+
+    @property
+    def store_bytes(self) -> int:
+        """How much the store gives the file in whole blocks, in bytes, for the formats that a pool has."""
+        self._there()
+        return self._booked.store_bytes
+
+    @property
+    def _booked(self) -> Qcow2 | Raw:
+        """The file, where the model keeps books of the store's blocks."""
+        if isinstance(self._file, Qcow2 | Raw):
+            return self._file
+        raise HostError(f"What the store gives a {self.format} file is not modelled.", "Take qcow2 or raw.")
+
     @property
     def file_bytes(self) -> int:
         """The length of the file, in bytes."""
@@ -193,6 +219,12 @@ class SimulatedDisk:
         """Whether all that was written can be read: always, as long as no layer is gone."""
         self._look()
         return True
+
+    @property
+    def needs_backing(self) -> bool:
+        """Whether it lies over another."""
+        self._look()
+        return self.backing is not None
 
     def convert(self, name: str, format: str) -> SimulatedDisk:
         """Make another disk that holds what this one shows; see `labkit.host.Disk.convert`."""

@@ -18,6 +18,7 @@ __all__ = ["Qcow2"]
 
 ENTRY = 8  # bytes of an entry in the L1, L2 and refcount tables
 COUNT = 2  # bytes of a refcount
+BLOCK = 4096  # bytes that a store gives out at once
 LONGEST_L1 = 32 << 20  # bytes; QEMU opens no image with a longer L1 table
 
 
@@ -85,6 +86,35 @@ class Qcow2:
         cluster, last = offset // self.unit, (offset + length - 1) // self.unit
         while cluster <= last:
             cluster += self._stretch(cluster, last)
+
+    @property
+    def store_bytes(self) -> int:
+        """What the store gives the file, in blocks of 4096 bytes: all but the rest of the L1 table's last cluster.
+
+        For clusters of no less than a block, and while one refcount block is enough. A cluster that is free again is a
+        hole in the file, as QEMU hands on what it was told to discard.
+        """
+        l1 = ceiling(ceiling(self.size, self.unit * self._entries) * ENTRY, BLOCK) * BLOCK
+        return 3 * self.unit + l1 + (len(self._l2) + len(self.places)) * self.unit
+
+    def growth(self, offset: int, length: int) -> int:
+        """How much more the store would have to give after such a write, in bytes."""
+        touched = range(offset // self.unit, (offset + length - 1) // self.unit + 1)
+        tables = {cluster // self._entries for cluster in touched} - self._l2
+        return self.unit * (sum(cluster not in self.places for cluster in touched) + len(tables))
+
+    def discard(self, offset: int, length: int) -> None:
+        """Free the clusters that lie in a stretch as a whole; each is then marked in its table as reading zeros.
+
+        Parts of a cluster cannot be freed: they stay as they are. The last cluster of the disk may be a short one.
+        """
+        end = self.size if offset + length >= self.size else offset + length
+        last = ceiling(end, self.unit) if end == self.size else end // self.unit
+        for cluster in range(ceiling(offset, self.unit), last):
+            self._know(cluster)
+            if (place := self.places.pop(cluster, None)) is not None:
+                self._used.discard(place // self.unit)
+                self._free = min(self._free, place // self.unit)
 
     def _stretch(self, first: int, last: int) -> int:
         """Handle the clusters from `first` on that lie side by side in the file; return how many they are."""

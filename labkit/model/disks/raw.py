@@ -35,3 +35,18 @@ class Raw:
         """Note the blocks that the file system now keeps."""
         for index in range(offset // BLOCK, (offset + length - 1) // BLOCK + 1):
             self.places[index] = index * BLOCK
+
+    @property
+    def store_bytes(self) -> int:
+        """The blocks that the file system keeps, in bytes."""
+        return len(self.places) * BLOCK
+
+    def growth(self, offset: int, length: int) -> int:
+        """How much more it would have to keep after such a write, in bytes."""
+        touched = range(offset // BLOCK, (offset + length - 1) // BLOCK + 1)
+        return BLOCK * sum(index not in self.places for index in touched)
+
+    def discard(self, offset: int, length: int) -> None:
+        """Punch a hole: the file system gives up the blocks that lie in it as a whole (fallocate(2))."""
+        for index in range(-(-offset // BLOCK), (offset + length) // BLOCK):
+            self.places.pop(index, None)

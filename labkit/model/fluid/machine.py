@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from labkit.host import CpuLoad, HostError, Load, RequestLoad
+from labkit.host.snapshots import Kind, Snapshot
 from labkit.model.arguments import checked_cap, checked_pin, checked_whole
 from labkit.model.disks import SimulatedDisk
 from labkit.model.fluid.guest import Guest
@@ -158,6 +159,33 @@ class FluidMachine:
             Always, with what to do.
         """
         able = self.host.can("throttle")
+        raise HostError(able.reason, able.remedy)
+
+    @property
+    def snapshots(self) -> dict[str, Snapshot]:
+        """The snapshots that it has: none."""
+        return {}
+
+    def snapshot(self, name: str, *, kind: Kind = "internal", freeze: bool = False, memory: bool = True) -> Snapshot:
+        """Refuse: a fluid host's machines have nothing that a snapshot could keep.
+
+        Raises
+        ------
+        HostError
+            Always, with what to do.
+        """
+        able = self.host.can("snapshots")
+        raise HostError(able.reason, able.remedy)
+
+    def revert(self, snapshot: Snapshot) -> float:
+        """Refuse, as in `snapshot`.
+
+        Raises
+        ------
+        HostError
+            Always, with what to do.
+        """
+        able = self.host.can("snapshots")
         raise HostError(able.reason, able.remedy)
 
     def run(self, load: Load) -> SimulatedJob:

@@ -12,7 +12,7 @@ from typing import Any
 
 from simpy import Environment
 
-from labkit.host import HostError, Observation, Provenance, Row
+from labkit.host import HostError, Observation, Provenance, Row, Series
 from labkit.host.memory import PAGES_PER_MIB
 from labkit.host.paging import MECHANISMS, PAGING, Programs
 from labkit.model.memory.demand import Working
@@ -32,7 +32,8 @@ class _Guest:
     """One guest whose memory has been got back by a balloon or by swapping."""
 
     def __init__(self, pages: int, lacking: int, programs: Programs, how: str, cost: float, random: Random) -> None:
-        working, _held = _pages(pages, programs)
+        working, held = _pages(pages, programs)
+        self._pages, self._working, self._held = pages, working, held
         self._cost = cost
         self._victims: Victims = Theirs(pages, random) if how == "swap" else Ours(working, pages - working, random)
         for _ in range(lacking):
@@ -45,6 +46,19 @@ class _Guest:
         self._victims.go()
         self._victims.back(page)
         return self._cost
+
+    def parts(self) -> dict[str, float]:
+        """Where its pages are now: worked on, held and not come to, free, or got back; in pages."""
+        here = self._victims
+        worked_on = sum(page in here for page in range(self._working))
+        if isinstance(here, Ours):  # which of those that it can spare are gone is not told apart: free ones go first
+            spare = len(here) - worked_on
+            idle = min(spare, self._held - self._working)
+            gone = "ballooned"
+        else:
+            idle = sum(page in here for page in range(self._working, self._held))
+            spare, gone = len(here) - worked_on, "swapped"
+        return {"working_set": worked_on, "idle": idle, "free": spare - idle, gone: self._pages - len(here)}
 
 
 class _Shared:
@@ -68,6 +82,13 @@ class _Shared:
         """Of how many pages a machine is relieved."""
         together = [sum(column) for column in zip(*self._merged.values(), strict=True)]
         return sum(1 - 1 / count for count, own in zip(together, self._merged[name], strict=True) if own)
+
+    def parts(self, name: str, working: int, held: int, pages: int) -> dict[str, float]:
+        """Where a machine's pages are now, as `_Guest.parts`; of a page kept for k machines a k-th is this one's."""
+        together = [sum(column) for column in zip(*self._merged.values(), strict=True)]
+        away = [1 - 1 / count if own else 0.0 for count, own in zip(together, self._merged[name], strict=True)]
+        worked_on, idle = working - sum(away[:working]), held - working - sum(away[working:held])
+        return {"working_set": worked_on, "idle": idle, "free": float(pages - held), "shared": sum(away)}
 
     def scan(self, env: Environment) -> None:
         """Begin to look, as fast as Linux does."""
@@ -157,9 +178,12 @@ def reclaim(
         shared.scan(env)
     env.run(until=env.now + seconds)
     rows: list[Row] = []
+    series: list[Series] = []
     for one in machines:
+        its = shared.parts(one, *_pages(pages[one], programs), pages[one]) if how == "sharing" else guests[one].parts()
+        series += [Series(one, part, "MiB", (seconds,), (count / PAGES_PER_MIB,)) for part, count in its.items()]
         got = shared.got_back(one) if how == "sharing" else lacking[one]
         rows.append({"machine": one, "quantity": "reclaimed", "unit": "MiB", "value": got / PAGES_PER_MIB})
         rows.append({"machine": one, "quantity": "slowdown", "unit": "1", "value": at_work[one].slowdown})
     provenance = Provenance("simulated", name, mechanisms={"reclaim": TITLES[how]})
-    return Observation(seconds, tuple(rows), (), (), provenance)
+    return Observation(seconds, tuple(rows), tuple(series), (), provenance)

@@ -1,5 +1,5 @@
 // Up to three bars a machine: theory hollow, simulated hatched, live solid.
-import { marks, px, safe } from "./drawing.js";
+import { grouped, marks, px, safe } from "./drawing.js";
 
 const COLUMNS = ["theory", "simulated", "live"];
 
@@ -12,18 +12,20 @@ export function bars(frame, quantity, width, prefix, describedBy) {
   const many = rows.length > 8;
   const thick = many ? 10 : 11; // the numbers beside the bars are 10 px high
   const left = Math.min(90, 14 + 7 * Math.max(2, ...rows.map(({ machine }) => machine.name.length)));
-  const right = (many ? 34 : 42) + (quantity.unit === "CPU" || quantity.unit === "1" ? 0 : 12);
+  const digits = shown.flatMap((column) => quantity[column].map((v) => grouped(v ?? 0, quantity.places).length));
+  const short = (many ? 34 : 42) + (quantity.unit === "CPU" || quantity.unit === "1" ? 0 : 12);
+  const right = Math.max(short, 6.4 * Math.max(...digits) + 8);
   const step = thick * shown.length + (many ? 5 : 9);
   const height = step * rows.length + 22;
   const longest = Math.max(quantity.whole, ...shown.flatMap((column) => quantity[column].map((v) => v ?? 0)));
   const most = Math.min(longest, quantity.top ?? Infinity);
   const scale = (width - left - right) / (most || 1);
-  const { found, places } = marks(0, most, Math.max(2, (width - left) / 80));
+  const { found, places } = marks(0, most, Math.max(2, (width - left) / (longest < 1e5 ? 80 : 110)));
   const floor = height - 18;
   const parts = found.map(
     (at) =>
       `<path d="M${px(left + at * scale)},0V${floor}" class="lk-grid"/>` +
-      `<text x="${px(left + at * scale)}" y="${height - 4}" text-anchor="middle">${at.toFixed(places)}</text>`,
+      `<text x="${px(left + at * scale)}" y="${height - 4}" text-anchor="middle">${grouped(at, places)}</text>`,
   );
   rows.forEach(({ machine, index }, row) => {
     const top = row * step + 4;
@@ -40,7 +42,7 @@ export function bars(frame, quantity, width, prefix, describedBy) {
       parts.push(
         `<rect class="lk-bar lk-${column}" data-machine="${safe(machine.name)}" data-column="${column}" data-value="${value}"` +
           ` x="${left}" y="${px(y + 0.5)}" width="${px(Math.max(0.5, Math.min(value, most) * scale))}" height="${thick - 2}" fill="${fill}"${stroke}/>`,
-        `<text x="${px(left + Math.min(value, most) * scale + 5)}" y="${px(y + thick - 2)}" class="lk-value">${value.toFixed(quantity.places)}</text>`,
+        `<text x="${px(left + Math.min(value, most) * scale + 5)}" y="${px(y + thick - 2)}" class="lk-value">${grouped(value, quantity.places)}</text>`,
       );
     });
   });

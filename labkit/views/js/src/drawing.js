@@ -8,6 +8,12 @@ export const safe = (text) => String(text).replace(/[&<>"']/g, (sign) => UNSAFE[
 /** A coordinate, short: SVG needs no more than a tenth of a pixel. */
 export const px = (value) => Math.round(value * 10) / 10;
 
+/** A number as it is read: a long one in groups of three digits. */
+export const grouped = (value, places) =>
+  Math.abs(value) < 1e5
+    ? value.toFixed(places)
+    : value.toLocaleString("en-GB", { minimumFractionDigits: places, maximumFractionDigits: places });
+
 /** Round marks from 0 or `from` up to `to`, about `count` of them. */
 export function marks(from, to, count) {
   const rough = (to - from) / Math.max(1, count);

@@ -4,7 +4,7 @@ import { nameControls } from "./controls.js";
 import { curves } from "./curves.js";
 import { patterns, safe } from "./drawing.js";
 import { gantt, held, Span, turns } from "./gantt.js";
-import { memoryBars, memoryKey, memoryStrips, memoryTable, stretch } from "./memory.js";
+import { heldKey, memoryBars, memoryKey, memoryStrips, memoryTable, moments, stretch } from "./memory.js";
 import { table } from "./table.js";
 
 const SPOKEN_EVERY = 6000; // ms between two announcements while live numbers stream in
@@ -42,6 +42,7 @@ const SKELETON = (id) => `
   <div class="lk-memory-drawn"></div>
   <label class="lk-choose">moment <input type="range" class="lk-range" min="0" max="1000" value="1000"></label>
   <ul class="lk-key lk-memory-key" aria-label="The parts of a machine's memory"></ul>
+  <ul class="lk-key lk-held-by" aria-label="What the host holds, in its own bar"></ul>
   <p class="lk-strips-note">The same against time, in MiB over seconds; a dashed line is what was promised, or what the host has.</p>
   <div class="lk-strips"></div>
   <details class="lk-memory-numbers"><summary>Where the memory is, in numbers</summary><div class="lk-memory-table"></div></details>
@@ -78,23 +79,31 @@ function render({ model, el }) {
   let speak = 0;
   let data = new Float32Array();
   let moment = null; // null: the end, also while it moves on
+  const longest = { memory: 0 }; // where the bars' axis ends
 
   function drawMemory(frame) {
     const { memory } = frame;
     part("memory").hidden = !memory;
     if (!memory) return;
     const span = stretch(frame, data);
+    const seen = span ? moments(frame, data) : [];
     if (moment !== null && (!span || moment >= span.to || moment < span.from)) moment = null;
     const wide = Math.max(260, root.clientWidth - 2);
     part("choose").hidden = part("strips-note").hidden = !span;
     const time = moment ?? span?.to;
-    part("when").textContent = span ? `(at ${time.toFixed(1)} s${moment === null ? ", the end" : ""})` : "";
+    const said = span ? `${time.toFixed(span.to - span.from < 10 ? 2 : 1)} s` : "";
+    const which = moment === null ? ", the end" : moment === span.from ? ", the beginning" : "";
+    part("when").textContent = span ? `(at ${said}${which})` : "";
     if (span) {
-      part("range").value = String(Math.round((1000 * (time - span.from)) / (span.to - span.from)));
-      part("range").setAttribute("aria-valuetext", `${time.toFixed(1)} s`);
+      // A step of the slider is from one look to the next: it never stands where nothing was seen.
+      const place = moment === null ? seen.length - 1 : seen.findIndex((one) => one >= moment - 1e-6);
+      part("range").max = String(seen.length - 1);
+      part("range").value = String(place);
+      part("range").setAttribute("aria-valuetext", said);
     }
-    part("memory-drawn").innerHTML = memoryBars(frame, data, moment, wide, prefix);
+    part("memory-drawn").innerHTML = memoryBars(frame, data, moment, wide, prefix, longest);
     part("memory-key").innerHTML = memoryKey(frame, prefix);
+    part("held-by").innerHTML = heldKey(frame, prefix);
     part("strips").innerHTML = span ? memoryStrips(frame, data, time, span, across(memory.rows.length), prefix) : "";
     part("memory-table").innerHTML = memoryTable(frame, data, moment, prefix);
   }
@@ -150,7 +159,7 @@ function render({ model, el }) {
     data = numbers(frame.data);
     const width = across(frame.quantities.length);
     root.dataset.mode = frame.mode;
-    part("patterns").innerHTML = patterns(frame.machines, prefix) + patterns(frame.memory?.parts ?? [], `${prefix}m`);
+    part("patterns").innerHTML = patterns(frame.machines, prefix) + patterns(frame.memory?.parts ?? [], `${prefix}m`) + patterns(frame.memory?.held ?? [], `${prefix}h`);
     part("where").innerHTML = frame.where.map((line) => `<span>${safe(line)}</span>`).join("");
     part("reading").textContent = frame.reading;
     const focused = [...root.querySelectorAll(".lk-scroll")].indexOf(document.activeElement);
@@ -199,8 +208,9 @@ function render({ model, el }) {
     const frame = model.get("frame");
     const span = frame?.memory && stretch(frame, data);
     if (!span) return;
-    const chosen = Number(event.target.value) / 1000;
-    moment = chosen >= 1 ? null : span.from + chosen * (span.to - span.from);
+    const seen = moments(frame, data);
+    const chosen = Number(event.target.value);
+    moment = chosen >= seen.length - 1 ? null : seen[chosen];
     drawMemory(frame);
   });
   root.addEventListener("click", (event) => {

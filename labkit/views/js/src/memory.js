@@ -19,6 +19,13 @@ export function stretch(frame, data) {
   return to > from ? { from, to } : null;
 }
 
+/** The moments at which anything was seen, in order; two hosts' that differ by less than 5 ms are one. */
+export function moments(frame, data) {
+  const rows = frame.memory.rows.filter(known);
+  const all = rows.flatMap((row) => [...data.subarray(row.t, row.t + row.n)]).sort((a, b) => a - b);
+  return all.filter((time, index) => index === all.length - 1 || all[index + 1] - time > 0.005);
+}
+
 /** What a row shows at a moment: its parts, and the room that it takes on the host; at null what it has at the end. */
 function at(row, data, moment) {
   if (moment === null || !known(row)) return { parts: row.parts, host: row.host };
@@ -31,7 +38,7 @@ function at(row, data, moment) {
 const column = (memory) => (memory.rows.some((row) => row.column === "live") ? "live" : "simulated");
 
 /** The bars: one for each machine and column, and at the end the host's, in which the machines lie side by side. */
-export function memoryBars(frame, data, moment, width, prefix) {
+export function memoryBars(frame, data, moment, width, prefix, longest) {
   const { memory } = frame;
   const both = new Set(memory.rows.map((row) => row.column)).size > 1;
   const rows = [...memory.rows].sort((a, b) => a.machine - b.machine);
@@ -39,12 +46,15 @@ export function memoryBars(frame, data, moment, width, prefix) {
   const columns = both ? ["simulated", "live"] : [rows[0].column];
   const hosts = columns.map((name) => ({ name, those: shown.filter(({ row }) => row.column === name) }));
   const sum = (parts) => Object.values(parts).reduce((total, value) => total + value, 0);
-  const most = Math.max(
+  const needed = Math.max(
     1,
     memory.host ?? 0,
     ...shown.map(({ row, parts }) => Math.max(row.promised ?? 0, sum(parts))),
     ...hosts.map(({ those }) => those.reduce((total, { host }) => total + (host ?? 0), 0)),
   );
+  // Lengths can be compared from one picture to the next only where the axis stays; one much too long helps nobody.
+  if (!(longest.memory >= needed && longest.memory < 4 * needed)) longest.memory = needed;
+  const most = longest.memory;
   const words = (row) => `${frame.machines[row.machine].name}${both ? `, ${row.column}` : ""}`;
   const left = Math.min(150, 14 + 6.6 * Math.max(...rows.map((row) => words(row).length), both ? 19 : 8));
   const right = 14;
@@ -61,11 +71,12 @@ export function memoryBars(frame, data, moment, width, prefix) {
   const block = (x, y, value, fill, name, owner = "") => {
     const wide = value * scale;
     if (wide < 0.3) return "";
-    const label = `${owner} ${value.toFixed(0)}`.trim();
-    const written =
-      wide > 7 * label.length + 6
-        ? `<text x="${px(x + wide / 2)}" y="${y + THICK / 2 + 4}" text-anchor="middle" class="lk-block-name">${safe(label)}</text>`
-        : "";
+    const label = [`${owner} ${value.toFixed(1)}`, `${owner} ${value.toFixed(0)}`, owner].find(
+      (one) => one.trim() && wide > 6.2 * one.trim().length + 5,
+    );
+    const written = label
+      ? `<text x="${px(x + wide / 2)}" y="${y + THICK / 2 + 4}" text-anchor="middle" class="lk-block-name">${safe(label.trim())}</text>`
+      : "";
     return `<rect x="${px(x)}" y="${y}" width="${px(wide)}" height="${THICK}" class="lk-bar" fill="url(#${prefix}${fill})" data-part="${name}" data-value="${value}"/>${written}`;
   };
   shown.forEach(({ row, parts: own }, index) => {
@@ -90,7 +101,7 @@ export function memoryBars(frame, data, moment, width, prefix) {
       parts.push(`<rect x="${left}" y="${y}" width="${px(memory.host * scale)}" height="${THICK}" class="lk-idle"/>`);
     let x = left;
     for (const { row, host } of those) {
-      parts.push(block(x, y, host ?? 0, `-run-${row.machine}`, "host", frame.machines[row.machine].name));
+      parts.push(block(x, y, host ?? 0, `h-run-${row.machine}`, "host", frame.machines[row.machine].name));
       x += (host ?? 0) * scale;
     }
     if (memory.host != null) parts.push(limitAt(`M${px(left + memory.host * scale)},${y - 3}v${THICK + 6}`));
@@ -154,7 +165,7 @@ export function memoryStrips(frame, data, moment, span, width, prefix) {
     return { title: `${frame.machines[row.machine].name}, ${which}`, times, stacks, limit: row.promised };
   });
   const n = Math.min(...rows.map((row) => row.n));
-  const stacks = rows.map((row) => ({ values: line(row.h, n), fill: `${prefix}-run-${row.machine}` }));
+  const stacks = rows.map((row) => ({ values: line(row.h, n), fill: `${prefix}h-run-${row.machine}` }));
   strips.push({ title: `the host, ${which}`, times: line(rows[0].t, n), stacks, limit: memory.host });
   const total = ({ times, stacks: those }) => Math.max(...times.map((_, index) => those.reduce((sum, { values }) => sum + values[index], 0)));
   const own = Math.max(1, ...strips.slice(0, -1).map((one) => Math.max(one.limit ?? 0, total(one))));
@@ -187,4 +198,11 @@ export function memoryKey(frame, prefix) {
   const item = (fill, words) =>
     `<li><svg class="lk-swatch" width="22" height="12" aria-hidden="true"><rect width="22" height="12" fill="url(#${prefix}${fill})"/></svg>${safe(words)}</li>`;
   return frame.memory.parts.map((part, place) => item(`m-run-${place}`, part.label)).join("");
+}
+
+/** The key of the host's bar: which pattern is held for which machine. */
+export function heldKey(frame, prefix) {
+  const item = (place) =>
+    `<li><svg class="lk-swatch" width="22" height="12" aria-hidden="true"><rect width="22" height="12" fill="url(#${prefix}h-run-${place})"/></svg>held for ${safe(frame.machines[place].name)}</li>`;
+  return [...new Set(frame.memory.rows.map((row) => row.machine))].sort((a, b) => a - b).map(item).join("");
 }

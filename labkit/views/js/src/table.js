@@ -13,6 +13,15 @@ export function table(frame, quantity, id, prefix) {
     const signed = error == null ? "–" : `${error < -0.5 * 10 ** -places ? "−" : "+"}${Math.abs(error).toFixed(places)}`;
     return `<tr><th scope="row"><svg class="lk-swatch" width="13" height="10" aria-hidden="true"><rect width="13" height="10" fill="url(#${prefix}-run-${index})"/></svg>${safe(machine.name)}</th><td>${cell(theory)}</td><td>${cell(simulated)}</td><td>${cell(live)}</td><td>${signed}</td></tr>`;
   });
+  if (quantity.together) {
+    const sum = (column) => {
+      const values = quantity[column] ?? [];
+      return values.length && values.every((value) => value != null) ? values.reduce((total, value) => total + value, 0) : null;
+    };
+    const [theory, simulated, live] = ["theory", "simulated", "live"].map(sum);
+    const error = live == null || simulated == null ? "–" : `${live - simulated < 0 ? "−" : "+"}${Math.abs(live - simulated).toFixed(places)}`;
+    rows.push(`<tr class="lk-together"><th scope="row">together</th><td>${cell(theory)}</td><td>${cell(simulated)}</td><td>${cell(live)}</td><td>${error}</td></tr>`);
+  }
   const heads = HEAD.map((word) => `<th scope="col">${word}</th>`);
   return `<div class="lk-scroll" role="group" aria-label="Table: ${safe(quantity.heading)}"><table id="${id}"><caption class="lk-unseen">${safe(quantity.heading)}</caption><thead><tr><th scope="col">machine</th>${heads.join("")}</tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
 }

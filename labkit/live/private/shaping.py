@@ -1,0 +1,55 @@
+"""Shaping what a machine receives: a token bucket on the host's end of its cable.
+
+libvirt's own ``<bandwidth>`` sets up a tree of HTB classes whose leaves are SFQ queues. Where the kernel has no SFQ
+that fails, and Linux's TBF, which is one token bucket with an optional second one for the peak, does what is asked
+(tc-tbf(8)): in any time t at most min(burst + average·t, MTU + peak·t) bytes pass.
+"""
+
+from __future__ import annotations
+
+from labkit.host import HostError
+from labkit.live.private.room import Room
+
+__all__ = ["shape", "unshape"]
+
+FRAME = 1600  # bytes; the second bucket holds one frame of Ethernet with its header and a VLAN tag, rounded up
+LATENCY = "50ms"  # how long a packet may wait for tokens before it is dropped
+
+
+def shape(room: Room, device: str, average: float, *, peak: float | None = None, burst: float) -> list[str]:
+    """Let a machine receive no more than a token bucket allows.
+
+    Parameters
+    ----------
+    room : Room
+        The private host.
+    device : str
+        The host's end of the machine's cable; what leaves it is what the machine receives.
+    average, peak : float
+        Mbit/s: for long, and for as long as the burst lasts.
+    burst : float
+        MB (10^6 bytes) that may pass at the peak rate.
+
+    Returns
+    -------
+    list of str
+        The command that did it.
+
+    Raises
+    ------
+    HostError
+        Where the numbers do not go together, or the kernel refuses.
+    """
+    if not average > 0 or not burst > 0 or (peak is not None and not peak > average):
+        raise HostError("A bucket has average > 0, burst > 0 and peak > average.", "Change the numbers.")
+    command = ["tc", "qdisc", "replace", "dev", device, "root", "tbf"]
+    command += ["rate", f"{round(average * 1e6)}bit", "burst", f"{round(burst * 1e6)}b", "latency", LATENCY]
+    if peak is not None:
+        command += ["peakrate", f"{round(peak * 1e6)}bit", "mtu", str(FRAME)]
+    room.run(command)
+    return command
+
+
+def unshape(room: Room, device: str) -> None:
+    """Take the bucket away, if there is one."""
+    room.run(["tc", "qdisc", "del", "dev", device, "root"], check=False)

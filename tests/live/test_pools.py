@@ -1,0 +1,160 @@
+"""Real pools: guests that fill one, what is left when it has gone, and who may have one."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from labkit.host import HostError
+from labkit.live import pools
+
+pytestmark = pytest.mark.live
+
+MEBI = 1 << 20
+EMPTY = 200704  # bytes that tmpfs gives a new qcow2 file of 64 MiB (du, Debian 12's qemu-img)
+TABLE = 65536  # of an L2 table, which comes with the first write
+
+
+@pytest.fixture(autouse=True)
+def _where_there_can_be_pools(open_live, live_required):
+    with open_live() as host:
+        able = host.can("pool")
+    if not able and not live_required:
+        pytest.skip(able.reason)
+    assert able
+
+
+def mounts() -> str:
+    return Path("/proc/self/mountinfo").read_text()
+
+
+def gone(pid: int, within: float = 10.0) -> bool:
+    ends = time.monotonic() + within
+    while time.monotonic() < ends:
+        with contextlib.suppress(OSError):
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+            if state != "Z":
+                time.sleep(0.05)
+                continue
+        return True
+    return False
+
+
+def test_guests_that_fill_a_pool_are_paused_and_lose_nothing(host):
+    before = mounts()
+    pool = host.pool("8 MiB")
+    disks = [pool.disk(name, "64 MiB") for name in ("d1", "d2")]
+    assert pool.used == 2 * EMPTY
+    guests = [host.create(f"m{number}", disks=[disk]) for number, disk in enumerate(disks, 1)]
+    filling = pool.fill(guests, rate="4 MiB", amount="6 MiB")
+    seen = filling.watch(60)
+    assert [guest.state for guest in guests] == ["paused", "paused"]
+    assert pool.used == pool.size == 8 * MEBI
+    alarms = [event.detail for event in seen.events if event.kind == "alarm"]
+    assert alarms == [f"the pool is {part}% full" for part in (70, 80, 90, 100)]
+    written = sum(seen.value(guest.name, "written") for guest in guests)
+    left = 8 * MEBI - 2 * (EMPTY + TABLE)
+    # The pieces for which there was no room took blocks all the same, less than a piece for each guest.
+    assert left - 2 * 262144 < written <= left
+    with pytest.raises(HostError, match="paused"):
+        filling.intact()
+    again = filling.watch(0.5)  # nothing goes on by itself
+    assert sum(again.value(guest.name, "written") for guest in guests) == written
+    pool.grow("16 MiB")
+    for guest in guests:
+        guest.resume()
+    seen = filling.watch(60)
+    assert [seen.value(guest.name, "written") for guest in guests] == [6 * MEBI, 6 * MEBI]
+    assert filling.intact() == {"m1": True, "m2": True}
+    assert pool.used == 2 * (EMPTY + TABLE + 6 * MEBI)
+    assert mounts() == before
+    with pytest.raises(HostError, match="m1 has the disk d1"):
+        pool.remove()
+    for guest in guests:
+        guest.stop()
+    for disk in disks:
+        checked = subprocess.run(["qemu-img", "check", "-q", str(disk.path)], capture_output=True, check=False)
+        assert checked.returncode == 0, checked.stderr
+    assert any(line.startswith("mount -o remount") for line in host.journal())
+    pool.remove()
+    pool.remove()
+    assert not any(disk.path.exists() for disk in disks)
+
+
+def test_a_difference_is_found(host):
+    pool = host.pool("8 MiB")
+    guest = host.create("m1", disks=[pool.disk("d1", "8 MiB", format="raw")])
+    filling = pool.fill([guest], rate="16 MiB", amount="1 MiB")
+    filling.watch(60)
+    assert filling.intact() == {"m1": True}
+    with pool.disks["d1"].path.open("r+b") as file:
+        file.seek(500_000)
+        file.write(b"?")
+    assert filling.intact() == {"m1": False}
+    with pytest.raises(HostError, match="m1 has no disk of this pool"):
+        host.pool("1 MiB").fill([guest], rate=1, amount=1)
+
+
+def test_what_a_pool_cannot_do_is_said(host):
+    pool = host.pool("1 MiB")
+    with pytest.raises(HostError, match="vmdk"):
+        pool.disk("data", "8 MiB", format="vmdk")
+    with pytest.raises(HostError, match="would be less"):
+        pool.grow("512 KiB")
+    with pytest.raises(HostError, match="1073741824"):
+        host.pool("2 GiB")
+    pool.remove()
+    with pytest.raises(HostError, match="removed"):
+        pool.disk("data", "8 MiB")
+
+
+def test_where_it_is_forbidden_the_reason_and_a_remedy_are_given(host, monkeypatch):
+    monkeypatch.setattr(pools, "_refused", lambda _place: "unshare: Operation not permitted")
+    able = host.can("pool")
+    assert not able
+    assert "unshare: Operation not permitted" in able.reason
+    assert able.remedy
+    with pytest.raises(HostError, match="unshare"):
+        host.pool("1 MiB")
+
+
+_OPENS = """
+import json, sys, labkit
+host = labkit.live(progress=lambda *_: None)
+pool = host.pool("8 MiB")
+disk = pool.disk("data", "64 MiB")
+disk.write(0, 4 << 20)
+print(json.dumps([disk.guest_bytes, pool.used, str(host.root), str(pool._room.place)]), flush=True)
+"""
+
+
+def test_killing_the_process_leaves_nothing(repository):
+    process = subprocess.Popen(
+        [sys.executable, "-c", _OPENS + "sys.stdin.read()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=repository,
+    )
+    _data, _used, root, place = json.loads(process.stdout.readline())
+    keeper = int(Path(place).parts[2])
+    assert not gone(keeper, 0.2)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert gone(keeper)
+    ends = time.monotonic() + 15
+    while Path(root).exists() and time.monotonic() < ends:
+        time.sleep(0.1)
+    assert not Path(root).exists()
+
+
+def test_an_ordinary_user_has_pools_too(as_nobody):
+    data, used, root, _place = json.loads(as_nobody(["-c", _OPENS]).splitlines()[-1])
+    assert data == 4 * MEBI
+    assert used == EMPTY + TABLE + 4 * MEBI
+    assert not Path(root).exists()
