@@ -23,6 +23,7 @@ __all__ = ["Reveal", "columns", "miss", "truth"]
 _SHOWN = 0.001  # the last digit that is shown of a number below 1
 _COLUMNS = ("theory", "simulated", "live")
 _SOURCES = {"theory": " from theory", "simulated": " from the simulation", "live": " from the live run"}
+_SAY = {"theory": "theory says", "simulated": "the simulation", "live": "your live run"}
 
 
 def columns(source: Any, machine: str, quantity: str) -> dict[str, float]:
@@ -166,7 +167,7 @@ class Reveal(Shown):
         if self.values:
             unit = str(answer.get("unit", ""))
             shown = zip(self.values, _beside(self.values.values(), unit), strict=True)
-            numbers = ", ".join(f"{name} {number}" for name, number in shown)
+            numbers = ", ".join(f"{_SAY.get(name, name)} {number}" for name, number in shown)
             lines += [f"It turned out: {numbers}.", _misses(answer, self.values)]
             lines += self._improvement(answer)
         return "\n".join(lines)
@@ -198,7 +199,9 @@ class Reveal(Shown):
             f"<td>{escaped(_off(miss(a, v), str(a.get('unit', ''))))}</td></tr>"
             for title, (a, v) in (("First", earlier), ("Second", (answer, self.values)))
         )
-        head = "".join(f'<th scope="col">{word}</th>' for word in ("", "You said", "Sure", "It was", "Off by"))
+        from_theory = "theory" in earlier[1] and "theory" in self.values
+        held_against = "Theory says" if from_theory else "It was"
+        head = "".join(f'<th scope="col">{word}</th>' for word in ("", "You said", "Sure", held_against, "Off by"))
         return f"<table><tr>{head}</tr>{rows}</table>"
 
     def _verdict_html(self) -> str:

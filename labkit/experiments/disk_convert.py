@@ -12,17 +12,17 @@ size : how large the guest is to see the disk
 writes : what is written before, as in `disk-thin`
 backing : ``yes`` lays the source over another disk of the same format, and only every second write, from the second
     on, goes to the upper one; for qcow2 and VMDK alone, as the others know no backing file in QEMU
+snapshots : how many snapshots are kept inside the source's file after the writes; for qcow2 alone
 
 Quantities
 ----------
 file_bytes : the length of the disk's own file, in B, of `source` and `target`
 guest_bytes : what the map calls data in that file, in B; see `disk-thin` for VHDX and raw
 disk_bytes : how large the guest sees the disk, in B. Into VHD it may grow: its size must fit a geometry
+snapshots : how many are inside the file. ``qemu-img convert`` reads what the disk shows now, and leaves them behind
 needs_backing : 1 where the disk cannot be opened without another file, else 0
 identical : of `target`: 1 where a guest reads the same bytes from both, else 0; live by ``qemu-img compare`` and by
     SHA-256 of both as raw streams, simulated by comparing which bytes were written where
-
-Snapshots inside a qcow2 file are not copied either: ``qemu-img convert`` reads what the disk shows now, and only that.
 
 Theory is a formula over the set of touched units (`labkit.experiments.disk_sizes`). Of the target those count that hold
 anything but zeros once the writes are widened to multiples of 4 KiB, as ``qemu-img convert`` copies them. Two rows of
@@ -44,7 +44,7 @@ from dataclasses import dataclass
 
 from labkit.experiments import disk_sizes, writes
 from labkit.experiments.needs import ask
-from labkit.experiments.settings import SettingError, choice, size, words
+from labkit.experiments.settings import SettingError, choice, integer, size, words
 from labkit.host import Host, Machine, Observation, Row
 from labkit.host.disks import FORMATS, Disk
 
@@ -69,11 +69,19 @@ NAME = "disk-convert"
 QUESTION = "What changes when a disk is converted into another format, and what does not?"
 LESSON = "04"
 NEEDS = ("disks",)
-QUANTITIES = {"file_bytes": "B", "guest_bytes": "B", "disk_bytes": "B", "needs_backing": "1", "identical": "1"}
+QUANTITIES = {
+    "file_bytes": "B",
+    "guest_bytes": "B",
+    "disk_bytes": "B",
+    "snapshots": "1",
+    "needs_backing": "1",
+    "identical": "1",
+}
 LABELS = {
     "file_bytes": ("Length of the file", "Look at which of the two files is longer, and by how many units."),
     "guest_bytes": ("Data by the map", "Look at how much of the disk has room of its own, before and after."),
     "disk_bytes": ("Size as the guest sees it", "Look at whether the guest's disk is still as large as it was."),
+    "snapshots": ("Snapshots inside the file", "Look at how many are left in the copy."),
     "needs_backing": ("Needs another file (1 = yes)", "Look at whether the disk still leans on another file."),
     "identical": ("Same bytes for the guest (1 = yes)", "Look at whether a guest would notice anything."),
 }
@@ -99,6 +107,7 @@ class Settings:
         about="offset+length of each write, or a pattern such as random:seed=1,count=100,length=4096",
     )
     backing: str = choice("no", ("no", "yes"), about="whether the disk lies over another before")
+    snapshots: int = integer(0, minimum=0, maximum=8, unit="1", about="kept inside the file before, for qcow2 only")
 
     @property
     def asked(self) -> int:
@@ -115,6 +124,8 @@ class Settings:
         """
         if self.backing == "yes" and self.source not in WITH_BACKING:
             raise SettingError(f"backing=yes is for {' and '.join(WITH_BACKING)} only: QEMU knows no other here.")
+        if self.snapshots and self.source != "qcow2":
+            raise SettingError("snapshots is for qcow2 only: no other format here keeps any inside its file.")
         self.places()
 
     def places(self) -> list[tuple[int, int]]:
@@ -168,6 +179,8 @@ def theory(settings: Settings, weights: Mapping[str, float] | None = None) -> di
     found: dict[tuple[str, str], float] = {
         ("source", "disk_bytes"): before,
         ("target", "disk_bytes"): after,
+        ("source", "snapshots"): float(settings.snapshots),
+        ("target", "snapshots"): 0.0,
         ("source", "needs_backing"): float(settings.backing == "yes"),
         ("target", "needs_backing"): 0.0,
         ("target", "identical"): 1.0,
@@ -180,8 +193,23 @@ def theory(settings: Settings, weights: Mapping[str, float] | None = None) -> di
     ):
         length = disk_sizes.file_bytes(format, asked, places)
         if length is not None:
-            found[role, "file_bytes"] = length
+            kept = settings.snapshots if role == "source" else 0
+            found[role, "file_bytes"] = _with_snapshots(length, kept) if kept else length
     return found
+
+
+def _with_snapshots(length: int, count: int) -> int:
+    """The length of a qcow2 file of `length` bytes after so many snapshots, with clusters of 64 KiB.
+
+    Each copies the L1 table, one cluster for all sizes that this experiment has, and writes the list of snapshots
+    anew. The old list is in use until the new one is written, so the second snapshot lies behind it; from the third on
+    a copy fits where an old list was, and only the list moves on. A snapshot takes 64 bytes of the list, its number and
+    its name, and begins at a multiple of 8.
+    """
+    cluster = 65536
+    before = (length + cluster - 1) // cluster + (1 if count == 1 else count + 1)
+    each = 64 + len("1") + len("s1")
+    return before * cluster + (count - 1) * ((each + 7) // 8 * 8) + each
 
 
 def _up(amount: int) -> int:
@@ -212,12 +240,15 @@ def run(host: Host, settings: Settings) -> Observation:
             source = host.disk("source", f"{settings.asked} B", format=settings.source)
         made.append(source)
         _write(source, own)
+        for number in range(settings.snapshots):
+            source.keep(f"s{number + 1}")
         target = source.convert("target", settings.target)
         made.append(target)
         seen = source.observe()
         rows = [*seen.rows, *target.observe().rows]
         for disk in (source, target):
             rows.append(Row(machine=disk.name, quantity="disk_bytes", unit="B", value=disk.size))
+            rows.append(Row(machine=disk.name, quantity="snapshots", unit="1", value=float(len(disk.snapshots))))
             rows.append(Row(machine=disk.name, quantity="needs_backing", unit="1", value=float(disk.needs_backing)))
         alike = float(target.same_as(source))
         rows.append(Row(machine="target", quantity="identical", unit="1", value=alike))

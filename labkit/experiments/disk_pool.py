@@ -28,7 +28,7 @@ Bound between live and simulated
 --------------------------------
 0 for `used`, `used_in_all` and `intact`: a store gives out all its blocks before it refuses one, and what is needed for
 what was written is arithmetic. For the times, in s: 0.5, for which a busy computer may hold a guest up, 0.05 for each
-guest, as they are told to begin one after the other, and what passes between two pieces; the writers themselves make up
+guest, as each has to be told to begin, and what passes between two pieces; the writers themselves make up
 for a delay. For `written`, what a guest writes in that time, and a piece. 0 for `paused` where all guests are further
 from their end than that, or the pool does not become full; where it is closer, none. All written before this
 experiment first ran live.

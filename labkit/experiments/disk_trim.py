@@ -91,7 +91,7 @@ class Settings:
     format: str = choice("qcow2", ("qcow2", "raw"), about="the disk's format")
     written: float = mebibytes_of(32.0, minimum=1.0, maximum=96.0, about="how much the guest writes")
     file: float = mebibytes_of(1.0, minimum=1 / 64, maximum=32.0, about="how large each of its files is")
-    deleted: float = mebibytes_of(24.0, minimum=0.0, maximum=96.0, about="how much of that it deletes")
+    deleted: float = mebibytes_of(24.0, minimum=1 / 64, maximum=96.0, about="how much of that it deletes")
     order: str = choice("together", ("together", "scattered"), about="which files it deletes")
     discard: str = choice("yes", ("yes", "no"), about="whether it tells its disk")
 
@@ -223,7 +223,11 @@ def run(host: Host, settings: Settings) -> Observation:
         rows += _looked(disk, "after")[0]
         machine.write("disk", settings.gone)
         more, seen = _looked(disk, "again")
-        return dataclasses.replace(seen, rows=(*rows, *more))
+        told = ("disks", "trim", *(("pool",) if pool is not None else ()))
+        origin = dataclasses.replace(
+            seen.provenance, mechanisms={ability: host.can(ability).mechanism for ability in told}
+        )
+        return dataclasses.replace(seen, rows=(*rows, *more), provenance=origin)
     finally:
         if machine is not None:
             machine.stop()

@@ -102,6 +102,24 @@ class Disk(Protocol):
             Where a layer that it needs is gone.
         """
 
+    def keep(self, name: str) -> None:
+        """Keep what the disk shows now as a snapshot inside its own file, while no machine has it. For qcow2.
+
+        Parameters
+        ----------
+        name : str
+            The snapshot's: a letter, then letters, digits and hyphens, 20 characters at most.
+
+        Raises
+        ------
+        HostError
+            Where the format has no snapshots, one has that name already, or a machine has the disk.
+        """
+
+    @property
+    def snapshots(self) -> tuple[str, ...]:
+        """The names of the snapshots inside the file, the oldest first."""
+
     @property
     def needs_backing(self) -> bool:
         """Whether it cannot be opened without another file, which its own names."""

@@ -16,8 +16,9 @@ import io
 import os
 import shutil
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
@@ -185,12 +186,11 @@ def export(disk: LiveDisk, path: str | Path, *, vcpus: int = 1, memory: str | fl
             )
     stream = disk.path.with_name(f"{disk.name}.stream.vmdk")
     words = ["qemu-img", "convert", "-q", "-f", driver_of(disk.format), "-O", "vmdk", "-o", "subformat=streamOptimized"]
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         disk.note([*words, disk.path.name, f"{path.stem}-disk1.vmdk"])
         run_tool(*words, str(disk.path), str(stream))
-        _pack(part, path.stem, stream, disk.size, vcpus, size)
-        os.link(part, path)  # unlike a rename, this never replaces what somebody put there meanwhile
+        with _appearing(path) as file:
+            _pack(file, path.stem, stream, disk.size, vcpus, size)
         disk.note(["tar", "--format=ustar", "-cf", path.name, *(f"{path.stem}{end}" for end in ENDS)])
     except FileExistsError as error:
         raise HostError(f"There is a {path.name} already, and nothing is overwritten.", "Take another name.") from error
@@ -198,15 +198,41 @@ def export(disk: LiveDisk, path: str | Path, *, vcpus: int = 1, memory: str | fl
         raise HostError(f"{path} cannot be written: {error.strerror}.", "Take another place.") from error
     finally:
         stream.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
     return path
+
+
+@contextlib.contextmanager
+def _appearing(path: Path) -> Iterator[BinaryIO]:
+    """A file that has no name until it is complete: should this process be killed, nothing of it is left.
+
+    To give a file a name by a link, unlike renaming one, never replaces what somebody put there meanwhile. A file
+    system that has no files without names (open(2), O_TMPFILE) gets the file under its own name from the beginning.
+    """
+    try:
+        number = os.open(path.parent, os.O_TMPFILE | os.O_RDWR, 0o644)
+    except OSError:
+        with path.open("xb") as file:
+            try:
+                yield file
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
+        return
+    with os.fdopen(number, "w+b") as file:
+        yield file
+        file.flush()
+        # Named by a directory too, so that Python calls linkat(2), which follows the link in /proc.
+        here = os.open("/proc/self/fd", os.O_RDONLY)
+        try:
+            os.link(str(number), path, src_dir_fd=here, follow_symlinks=True)
+        finally:
+            os.close(here)
 
 
 ENDS = (".ovf", ".mf", "-disk1.vmdk")  # of the files in an OVA, in the order that the specification wants
 
 
-def _pack(part: Path, name: str, stream: Path, capacity: int, vcpus: int, memory: int) -> None:
+def _pack(part: BinaryIO, name: str, stream: Path, capacity: int, vcpus: int, memory: int) -> None:
     """Write the tar file: description, checksums, disk."""
     description, checksums, disk = (f"{name}{end}" for end in ENDS)
     text = describe(name, disk, stream.stat().st_size, capacity, vcpus, memory).encode()
@@ -215,7 +241,7 @@ def _pack(part: Path, name: str, stream: Path, capacity: int, vcpus: int, memory
         of_disk = hashlib.file_digest(file, lambda: hashlib.sha1(usedforsecurity=False)).hexdigest()
     of_text = hashlib.sha1(text, usedforsecurity=False).hexdigest()
     sums = f"SHA1({description})= {of_text}\nSHA1({disk})= {of_disk}\n".encode()
-    with tarfile.open(part, "x", format=tarfile.USTAR_FORMAT) as archive:
+    with tarfile.open(fileobj=part, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for member, content in ((description, text), (checksums, sums)):
             archive.addfile(_member(member, len(content)), io.BytesIO(content))
         with stream.open("rb") as file:

@@ -29,10 +29,18 @@ if TYPE_CHECKING:
     from labkit.live.livehost import LiveHost
     from labkit.live.machine import LiveMachine
 
-__all__ = ["Gauge", "ability", "calibrate", "checked", "least", "move"]
+__all__ = ["SMALL_PAGES", "Gauge", "ability", "calibrate", "checked", "least", "make_room", "move"]
 
 _HMP = 1  # VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP
 _LIVE = 1  # VIR_DOMAIN_AFFECT_LIVE
+
+_HUGE_PAGES = "/sys/kernel/mm/transparent_hugepage/enabled"
+SMALL_PAGES = f"[ ! -e {_HUGE_PAGES} ] || echo never >{_HUGE_PAGES}"
+"""What a guest is told, in its shell, so that its kernel keeps no memory free for huge pages.
+
+With them on it keeps 5% of its memory free for them, 44 MiB at most (Linux, mm/khugepaged.c,
+`set_recommended_min_free_kbytes`), and ends programs before it lets anybody have these.
+"""
 
 
 def ability(driver: Driver, kept: dict[int, dict[str, float]]) -> Ability:
@@ -72,6 +80,8 @@ class Gauge:
         self._begins: int | None = None
         self.watched = False
         """Whether an observation tells of it."""
+        self.roomy = False
+        """Whether its kernel was told to keep nothing free for huge pages."""
 
     def seen(self) -> dict[str, float]:
         """The memory at this moment, in MiB; see `labkit.host.Machine.memory_seen`.
@@ -155,8 +165,24 @@ def least(machine: LiveMachine) -> int:
     return math.ceil(machine.gauge.size() - free + coming + GUEST.reserve)
 
 
+def make_room(machine: LiveMachine) -> None:
+    """Have the guest's kernel keep no more free than any program needs; see `SMALL_PAGES`.
+
+    Raises
+    ------
+    HostError
+        Where the guest does not do it.
+    """
+    if not machine.gauge.roomy:
+        command = ["/bin/sh", "-c", SMALL_PAGES]
+        machine.host.note_agent(machine, "guest-exec", command)
+        if (ended := machine.agent.run(command)).status:
+            raise HostError(f"The guest in {machine.name} keeps its huge pages: {ended!r:.200}", "Create it anew.")
+        machine.gauge.roomy = True
+
+
 def checked(machine: LiveMachine, target: float) -> int:
-    """A size that the balloon may leave a guest, in whole MiB.
+    """A size that the balloon may leave a guest, in whole MiB; the guest is made ready for it.
 
     Raises
     ------
@@ -168,6 +194,7 @@ def checked(machine: LiveMachine, target: float) -> int:
     size = round(target)
     if size > machine.memory:
         raise ValueError(f"memory is at most the {machine.memory:g} MiB that {machine.name} was made with")
+    make_room(machine)
     if size < (needed := min(least(machine), machine.memory)):
         raise HostError(
             f"With {size} MiB the guest in {machine.name} would run out of memory, and its kernel would end programs "
@@ -180,8 +207,8 @@ def checked(machine: LiveMachine, target: float) -> int:
 def move(host: LiveHost, machine: LiveMachine, size: int) -> None:
     """Send a machine's balloon to leave it `size` MiB, which has been checked; returns at once."""
     memory = round(machine.memory)
-    if memory not in host.kept:
-        host.kept[memory] = calibrate(host, memory)
+    if memory not in host.kept and (found := calibrate(host, memory)):
+        host.kept[memory] = found
     machine.gauge.watched = True
     machine.asked_memory = size
     with translated(f"move the balloon of {machine.name}"):
@@ -189,10 +216,11 @@ def move(host: LiveHost, machine: LiveMachine, size: int) -> None:
     host.note("setmem", machine.name, f"{size}MiB", "--live")
 
 
-def calibrate(host: LiveHost, memory: int) -> dict[str, float]:
+def calibrate(host: LiveHost, memory: int) -> dict[str, float] | None:
     """What a guest of `memory` MiB has before anybody asks anything of it, in MiB; measured once for each image.
 
-    A guest of its own is started for that, apart from all that is compared, and the answer is remembered.
+    A guest of its own is started for that, apart from all that is compared, and the answer is remembered. Whether there
+    is room for it is asked as for any other.
 
     Parameters
     ----------
@@ -203,8 +231,9 @@ def calibrate(host: LiveHost, memory: int) -> dict[str, float]:
 
     Returns
     -------
-    dict
-        `kept` by the guest's kernel, `used` by what runs in it, and `resident` on the host.
+    dict or None
+        `kept` by the guest's kernel, `used` by what runs in it, and `resident` on the host; None where it is not known
+        and there is no room for another guest now, which the journal then says.
     """
     from labkit.live import starting  # which itself makes machines, each with a gauge
     from labkit.live.domain import Shape
@@ -217,12 +246,20 @@ def calibrate(host: LiveHost, memory: int) -> dict[str, float]:
     found = remembered.get(key)
     if not isinstance(found, dict) or not {"kept", "used", "resident"} <= set(found):
         host.progress(f"Finding out what a guest of {memory} MiB keeps for itself", 0.0)
-        shape = Shape(1, memory, host.accelerator.name)
-        machine = starting.start(host, f"kept-{os.urandom(2).hex()}", shape, cold=False)
+        name = f"kept-{os.urandom(2).hex()}"
         try:
-            seen = machine.gauge.seen()
+            host._reserve(name, memory)
+        except HostError as error:
+            host.comment(f"what a guest of {memory} MiB keeps for itself was not measured: {error.message}")
+            return None
+        try:
+            machine = starting.start(host, name, Shape(1, memory, host.accelerator.name), cold=False)
+            try:
+                seen = machine.gauge.seen()
+            finally:
+                host.remove(machine)
         finally:
-            host.remove(machine)
+            host._reserved.discard(name)
         found = {
             "kept": memory - seen["guest_total"],
             "used": seen["guest_total"] - seen["guest_free"],

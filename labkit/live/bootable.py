@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from labkit.live.livehost import LiveHost
     from labkit.live.machine import LiveMachine
 
-__all__ = ["BootsFromDisks", "boot_from", "system_disk"]
+__all__ = ["BootsFromDisks", "boot_from", "first_lines", "system_disk"]
 
 SECTOR = 512
 SIZE = 64 << 20  # bytes of the disk
@@ -55,6 +56,7 @@ PATIENCE = 240.0  # seconds; firmware and boot loader are slow under emulation, 
 IN_LIBVIRT = {"parallels": "ploop"}
 UNKNOWN_TO_LIBVIRT = ("vhdx",)
 QEMU = "http://libvirt.org/schemas/domain/qemu/1.0"
+_CONTROL = re.compile(r"\x1b(?:\[[0-9;?]*[a-zA-Z]|c)")
 REMEDY = "Look at the network, or run 'sudo apt-get update'."
 CONFIGURATION = """SERIAL 0 115200
 DEFAULT linux
@@ -133,11 +135,29 @@ def boot_from(
         host._reserved.discard(name)
 
 
+def first_lines(machine: LiveMachine, most: int = 8) -> list[str]:
+    """What firmware, boot loader and guest said first, without the signs that move a terminal's cursor.
+
+    Parameters
+    ----------
+    machine : LiveMachine
+        One made by `boot_from`.
+    most : int
+        How many lines at the most.
+    """
+    plain = _CONTROL.sub("", machine.console())
+    return [line.strip() for line in plain.splitlines() if line.strip()][:most]
+
+
 class BootsFromDisks:
     """What a live host does with disks that boot by themselves."""
 
     system_disk = system_disk
     boot_from = explained("start the machine")(boot_from)
+
+    def first_lines(self, machine: LiveMachine, most: int = 8) -> list[str]:
+        """What a machine said first on its console; see `labkit.live.bootable.first_lines`."""
+        return first_lines(machine, most)
 
 
 def _wait(machine: LiveMachine) -> None:

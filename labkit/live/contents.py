@@ -14,7 +14,7 @@ from labkit.host import HostError
 if TYPE_CHECKING:
     from labkit.live.machine import LiveMachine
 
-__all__ = ["hold", "marks", "overwrite", "ruin"]
+__all__ = ["PATIENCE", "PYTHON", "hold", "marks", "overwrite", "ruin"]
 
 BLOCK = 4096  # bytes; places are multiples of it
 MOST_HELD = 20  # MiB; the guest's root file system takes half of its memory at the most

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from labkit.host import HostError
 from labkit.live.disk_tools import driver_of, run_tool
@@ -15,7 +15,7 @@ from labkit.live.disk_tools import driver_of, run_tool
 if TYPE_CHECKING:
     from labkit.live.disks import LiveDisk, Shelf
 
-__all__ = ["convert", "converted", "needs_backing", "same"]
+__all__ = ["convert", "converted", "keep", "needs_backing", "same", "snapshots"]
 
 MEBI = 1 << 20
 BLOCK = 4096  # bytes; of which the checksum takes only those that are not all zeros, with their places
@@ -27,12 +27,39 @@ def convert(disk: LiveDisk, name: str, format: str) -> LiveDisk:
     return disk._shelf.make(name, f"{disk.size} B", format, source=disk)
 
 
-def needs_backing(disk: LiveDisk) -> bool:
-    """Whether the file names another that it needs, as ``qemu-img info`` reads it; see `labkit.host.Disk`."""
-    _settle(disk)
-    words = ["qemu-img", "info", "-f", driver_of(disk.format), "--output=json"]
+def _information(disk: LiveDisk) -> dict[str, Any]:
+    """What ``qemu-img info`` reads in the file, also while a machine has it."""
+    if disk.machine is None:
+        _settle(disk)
+    words = ["qemu-img", "info", "-U", "-f", driver_of(disk.format), "--output=json"]
     disk.note([*words, disk.path.name])
-    return "backing-filename" in json.loads(run_tool(*words, str(disk.path)))
+    return json.loads(run_tool(*words, str(disk.path)))
+
+
+def needs_backing(disk: LiveDisk) -> bool:
+    """Whether the file names another that it needs; see `labkit.host.Disk.needs_backing`."""
+    return "backing-filename" in _information(disk)
+
+
+def snapshots(disk: LiveDisk) -> tuple[str, ...]:
+    """The snapshots inside the file; see `labkit.host.Disk.snapshots`."""
+    return tuple(one["name"] for one in _information(disk).get("snapshots", ()))
+
+
+def keep(disk: LiveDisk, name: str) -> None:
+    """Keep what the disk shows now as a snapshot inside its file; see `labkit.host.Disk.keep`."""
+    from labkit.live.disks import _NAME  # late: that file needs this one
+
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ValueError("a name is a letter, then letters, digits and hyphens, 20 characters at most")
+    if disk.format != "qcow2":
+        raise HostError(f"A {disk.format} file has no snapshots inside.", "Take a qcow2 disk.")
+    _settle(disk)
+    if name in snapshots(disk):
+        raise HostError(f"{disk.name} has a snapshot {name} already.", "Take another name.")
+    disk.note(["qemu-img", "snapshot", "-c", name, disk.path.name])
+    run_tool("qemu-img", "snapshot", "-c", name, str(disk.path))
+    disk._seen = None
 
 
 def _settle(disk: LiveDisk) -> None:

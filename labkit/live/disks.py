@@ -224,6 +224,7 @@ class LiveDisk:
 
     read, intact = reading.read, reading.intact
     convert, same_as, export = conversion.convert, conversion.same, appliance.export
+    keep, snapshots = conversion.keep, property(conversion.snapshots)
     needs_backing = property(conversion.needs_backing)
 
     def observe(self) -> Observation:

@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from labkit.host import HostError, MemoryLoad
+from labkit.live.balloon import SMALL_PAGES
 from labkit.live.jobs import LiveJob
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ for start in range(0, alike + own, some):
 
 _PYTHON = 'exec /tools/bin/python3 -I -S -c "$2" "$1/pages" $3 $4 $5'
 # A kernel that tidies its memory up moves pages, and what it moved stands in two places: none of that while we count.
-_STILL = "echo 0 >/proc/sys/vm/compaction_proactiveness"
+# Nor may it keep tens of MiB free for huge pages: a program that fills would be ended, or wait for minutes.
+_STILL = f"echo 0 >/proc/sys/vm/compaction_proactiveness; {SMALL_PAGES}"
 _START = f'{_STILL}; mkdir "$1" && mount -t tmpfs -o size=100% fill "$1" && {_PYTHON}'
 _END = 'kill -9 "$2" 2>/dev/null; umount "$1" || { usleep 200000; umount "$1"; }; rmdir "$1"'
 

@@ -6,10 +6,11 @@ of its own. What has arrived libvirt counts outside, also of a guest that is pau
 
 from __future__ import annotations
 
-import contextlib
+import dataclasses
 import math
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from labkit.host import Event, HostError, Observation, Row, Series
@@ -121,7 +122,7 @@ class LiveFilling:
         return found
 
     def _go(self) -> None:
-        """Give the word, one right after the other, once all programs are ready."""
+        """Give the word to all at once, when their programs are ready."""
         ends = time.monotonic() + STARTS
         for machine in self._machines:
             while machine.agent.run(["/bin/ls", "/run/pool-ready"]).status:
@@ -131,11 +132,9 @@ class LiveFilling:
                     raise HostError(
                         f"The program in {machine.name} did not begin: {why}.", "Look at machine.console()."
                     )
-        for machine in self._machines:
-            handle = machine.agent.call("guest-file-open", path="/run/pool-go", mode="w")
-            self._begun = self._begun or time.monotonic()
-            with contextlib.suppress(HostError):  # paused already, where the others have filled the pool
-                machine.agent.call("guest-file-close", handle=handle)
+        with ThreadPoolExecutor(len(self._machines)) as side_by_side:
+            self._begun = time.monotonic()
+            list(side_by_side.map(_give_the_word, self._machines))
 
     def watch(self, seconds: float) -> Observation:
         """Let them write, and watch; see `labkit.host.pools.Filling.watch`."""
@@ -177,7 +176,8 @@ class LiveFilling:
             rows.append(Row(machine=name, quantity="paused", unit="1", value=float(name in paused)))
         rows.append(Row(machine="pool", quantity="used", unit="B", value=used))
         series = (Series("pool", "used", "B", tuple(times), tuple(values)),)
-        return Observation(times[-1], tuple(rows), series, events, host.provenance())
+        origin = dataclasses.replace(host.provenance(), mechanisms=self._pool.mechanisms, weights={})
+        return Observation(times[-1], tuple(rows), series, events, origin)
 
     def intact(self) -> dict[str, bool]:
         """Whether all is there: each guest compares every byte of its own disk with what it was to write."""
@@ -193,6 +193,10 @@ class LiveFilling:
                 time.sleep(0.05)
             found[machine.name] = ended.output.strip() == str(self._pieces)
         return found
+
+
+def _give_the_word(machine: LiveMachine) -> None:
+    machine.agent.call("guest-file-open", path="/run/pool-go", mode="w")  # ends with the guest's agent
 
 
 def _is_paused(statistics: dict) -> bool:

@@ -143,6 +143,7 @@ class LivePool:
         if host.shelf.closed:
             raise HostError("This host is closed.", "Open another with labkit.live().")
         self._host = host
+        self.mechanisms = {"disks": host.shelf.ability.mechanism, "pool": able.mechanism}
         asked = _whole_blocks(size)
         _require_memory(asked)
         rooms: list[Room] = []

@@ -25,6 +25,7 @@ from xml.etree.ElementTree import Element, SubElement
 from labkit.host import HostError
 from labkit.host.snapshots import KINDS, Kind, Snapshot
 from labkit.live import attaching, capacity, reaping, starting
+from labkit.live.contents import PYTHON
 from labkit.live.disk_tools import driver_of, run_tool
 from labkit.live.domain import Shape
 from labkit.live.errors import translated
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["Kept", "release", "revert", "take"]
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,19}", re.ASCII | re.IGNORECASE)
+RESEED = 0x5207  # RNDRESEEDCRNG of linux/random.h
 PATIENCE = 60.0  # seconds until a guest that came back answers
 # The numbers of virDomainSnapshotCreateFlags, for calls before libvirt is imported.
 DISK_ONLY, NO_METADATA, ATOMIC, LIVE = 16, 4, 128, 256
@@ -319,6 +321,9 @@ def _came_back(host: LiveHost, machine: LiveMachine, kept: Kept) -> None:
         machine.agent.call("guest-fsfreeze-thaw")
         host.note("domfsthaw", machine.name)
     starting._introduce(machine, "")
+    # That gave its kernel random bytes of its own, which count from its next seeding; without this it would give out the
+    # same numbers after each return (random(4), RNDRESEEDCRNG).
+    machine.agent.run([*PYTHON, f"import fcntl; fcntl.ioctl(open('/dev/urandom', 'wb', 0), {RESEED})"])
     host.note("domtime", machine.name, "--now")
     _settings_in_force(host, machine)
 

@@ -40,7 +40,7 @@ class SimulatedVolume:
         self._machine, self._name = machine, disk
         self._disk = machine.disks[disk]
         self._owner: list[str | None] = [None] * (self._disk.size // BLOCK)
-        self._files: dict[str, str] = {}
+        self._files: dict[str, str] = {}  # by name, what stands for their content
         self._saved = 0
 
     def __repr__(self) -> str:
@@ -48,8 +48,12 @@ class SimulatedVolume:
 
     @property
     def files(self) -> dict[str, str]:
-        """The files by name, each with a checksum of what it would hold."""
-        return dict(sorted(self._files.items()))
+        """The files by name, each with a checksum; another, where the disk has given its blocks back."""
+        return {name: self._checksum(name) for name in sorted(self._files)}
+
+    def _checksum(self, name: str) -> str:
+        whole = not any(self._disk.growth(offset, length) for offset, length in self._runs(name))
+        return hashlib.md5((self._files[name] if whole else "lost").encode(), usedforsecurity=False).hexdigest()
 
     def _runs(self, owner: str | None) -> list[tuple[int, int]]:
         """What belongs to a file, or to nobody: offset and length of each stretch, in bytes."""
@@ -75,8 +79,7 @@ class SimulatedVolume:
             self._owner[block] = name
         self._machine.write(self._name, self._runs(name))
         self._saved += 1
-        what = f"{self._machine.name} {self._name} {name} {blocks} {self._saved}"
-        self._files[name] = hashlib.md5(what.encode(), usedforsecurity=False).hexdigest()
+        self._files[name] = f"{self._machine.name} {self._name} {name} {blocks} {self._saved}"
 
     def delete(self, name: str) -> None:
         """Strike a file out; its blocks are free, and nobody outside hears of it."""

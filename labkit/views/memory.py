@@ -62,7 +62,7 @@ PARTS = (
 _HELD = tuple(
     {"colour": colour, "pattern": pattern}
     for pattern in ("plus", "solid", "dots", "cross")
-    for colour in ("#CC79A7", "#8A4A76", "#E6B8D2", "#5E2750")
+    for colour in ("#8C6D46", "#CDB38B", "#5F4526", "#E8D9BE")
 )
 
 _ELSEWHERE = ("shared", "short", "ballooned", "swapped")  # promised to the machine, and no room of its own on the host

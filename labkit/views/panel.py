@@ -163,7 +163,7 @@ class Panel(widgets.VBox):
         """The person moved a slider."""
         self.settings = settings
         self.alert.value = ""
-        self.view.remove_class(_STALE)
+        self.remove_class(_STALE)
         session = self._session
         if session is None:
             self.progress.tell("")
@@ -203,7 +203,7 @@ class Panel(widgets.VBox):
         asked = listed([_plain(wish) for _name, wish, _is in moved])
         shown = listed([f"{name.replace('_', ' ')} {_plain(is_)}" for name, _wish, is_ in moved])
         still = f"Not {asked}: the picture still shows {shown}." if moved else "The picture is that of before."
-        self.view.add_class(_STALE)
+        self.add_class(_STALE)
         self._tell_error(HostError(f"{error}", still))
 
     def _tell_journal(self, commands: list[str]) -> None:

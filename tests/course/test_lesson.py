@@ -124,7 +124,7 @@ def test_run_all_runs_the_result_folded_and_the_lock_opens_it(here):
     prediction.lock(0.5, sure=90)
     assert reveal._inside.layout.display == ""
     assert reveal._button.layout.display == "none"
-    for words in ("You said 0.5 CPU", "theory 0.571 CPU", "live 0.560 CPU", "off by 0.071 CPU"):
+    for words in ("You said 0.5 CPU", "theory says 0.571 CPU", "your live run 0.560 CPU", "off by 0.071 CPU"):
         assert words in shown_words(reveal.widget)
         assert words in reveal.text()
     assert "<details>" not in reveal.html()
@@ -154,7 +154,7 @@ def test_the_second_prediction_shows_both(kept):
 def test_numbers_beside_each_other_have_as_many_digits_and_a_hair_is_no_number(here):
     ask(here).lock(0.25)
     reveal = here.reveal("first", "x", value={"theory": 0.250286, "live": 0.25})
-    assert "theory 0.250 CPU, live 0.250 CPU." in reveal.text()
+    assert "theory says 0.250 CPU, your live run 0.250 CPU." in reveal.text()
     assert "You were off by less than 0.001 CPU from theory" in reveal.text()
 
 

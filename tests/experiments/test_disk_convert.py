@@ -25,11 +25,15 @@ def rows(**words):
     st.integers(1, 40),
     st.integers(1, 70_000),
     st.sampled_from([1, 512, 4096]),
+    st.integers(0, 8),
 )
-def test_theory_and_simulation_agree(source, target, backing, count, length, align):
+def test_theory_and_simulation_agree(source, target, backing, count, length, align, snapshots):
+    snapshots = str(snapshots if source == "qcow2" else 0)
     backing = "yes" if backing and source in ("qcow2", "vmdk") else "no"
     pattern = f"random:seed={count},count={count},length={length},align={align}"
-    chosen, found = rows(source=source, target=target, size="40 MiB", writes=pattern, backing=backing)
+    chosen, found = rows(
+        source=source, target=target, size="40 MiB", writes=pattern, backing=backing, snapshots=snapshots
+    )
     assert found == disk_convert.theory(chosen)
 
 
@@ -50,3 +54,11 @@ def test_the_backing_is_left_behind_and_its_content_is_not():
 def test_a_format_without_backing_says_so(source):
     with pytest.raises(SettingError, match="backing=yes"):
         from_text(disk_convert.Settings, {"source": source, "backing": "yes"})
+
+
+def test_snapshots_stay_behind():
+    _chosen, found = rows(snapshots="2", target="qcow2")
+    assert (found["source", "snapshots"], found["target", "snapshots"]) == (2, 0)
+    assert found["source", "file_bytes"] > found["target", "file_bytes"]
+    with pytest.raises(SettingError, match="qcow2 only"):
+        from_text(disk_convert.Settings, {"source": "vmdk", "snapshots": "1"})

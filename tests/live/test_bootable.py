@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from labkit.host import HostError
-from labkit.live import bootable
+from labkit.live import appliance, bootable
 
 pytestmark = pytest.mark.live
 
@@ -43,6 +43,8 @@ def test_a_converted_disk_boots_through_firmware_and_boot_loader(host, system, f
         found = [console.find(words) for words in ("SeaBIOS", "SYSLINUX", "labkit: ready")]
         assert -1 not in found and found == sorted(found), "firmware, boot loader and guest, in this order"
         assert "<kernel>" not in machine.xml() and "<initrd>" not in machine.xml()
+        lines = host.first_lines(machine, 20)
+        assert lines[0].startswith("SeaBIOS") and not any("\x1b" in line for line in lines)
         told = machine.agent.run(["/bin/cat", "/proc/cmdline"]).output
         assert "BOOT_IMAGE=vmlinuz" in told, "it was not the boot loader that started the kernel"
         with pytest.raises(HostError, match="web has the disk"):
@@ -73,6 +75,20 @@ def test_an_appliance_is_written_once_and_holds_the_same_disk(host, system, tmp_
             system.export(wrong)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["disk.vmdk", "web.ova"]
     assert not list(system.path.parent.glob("*.stream*"))
+
+
+def test_an_appliance_that_is_interrupted_is_not_there(system, tmp_path, monkeypatch):
+    """Neither half a file nor somebody else's file replaced, whenever it ends."""
+    with monkeypatch.context() as patched:
+        patched.setattr(appliance, "_member", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            system.export(tmp_path / "web.ova")
+    assert not list(tmp_path.iterdir())
+    with monkeypatch.context() as patched:
+        patched.setattr(appliance, "_pack", lambda *_: (tmp_path / "web.ova").write_text("somebody's"))
+        with pytest.raises(HostError, match="nothing is overwritten"):
+            system.export(tmp_path / "web.ova")
+    assert (tmp_path / "web.ova").read_text() == "somebody's"
 
 
 OVF = "{http://schemas.dmtf.org/ovf/envelope/1}"

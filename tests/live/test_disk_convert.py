@@ -129,6 +129,28 @@ def test_disk_convert_is_the_same_on_both_hosts(host, becomes):
     assert any(line.startswith("qemu-img compare") for line in host.journal())
 
 
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    clusters("qcow2"),
+    st.integers(512, 100 * MEBI).flatmap(lambda size: st.tuples(st.just(size), writes(size))),
+    st.integers(1, 5),
+)
+def test_snapshots_inside_a_file_are_right_to_the_byte(shelf, cluster, scene, count):
+    size, places = scene
+    model, real = SimulatedDisk("data", f"{size} B", cluster=cluster), shelf.make("data", f"{size} B", "qcow2", cluster)
+    try:
+        write(places, model, real)
+        for number in range(count):
+            for disk in (model, real):
+                disk.keep(f"s{number + 1}")
+            assert (real.file_bytes, real.guest_bytes) == (model.file_bytes, model.guest_bytes)
+        assert real.snapshots == model.snapshots and len(real.snapshots) == count
+        with pytest.raises(HostError, match="snapshot s1 already"):
+            real.keep("s1")
+    finally:
+        real.remove()
+
+
 def test_a_byte_that_differs_would_be_noticed(shelf):
     real = shelf.make("data", "1 MiB", "vmdk")
     real.write(0, 4096)

@@ -3,6 +3,7 @@
 import pytest
 
 from labkit.experiments import load
+from labkit.host import HostError
 
 pytestmark = pytest.mark.live
 
@@ -34,21 +35,20 @@ def test_a_file_system_that_trims_makes_room(shared_host):
     disk = shared_host.disk("data", "64 MiB")
     guest = shared_host.create("m1", disks=[disk])
     try:
-        script = (
-            "/tools/bin/mke2fs -q -t ext4 $0 && mkdir -p /run/data && mount -t ext4 $0 /run/data"
-            " && cd /run/data && dd if=/dev/urandom of=keep bs=1M count=4 && dd if=/dev/urandom of=go bs=1M count=16"
-            " && sync && sha256sum /run/data/keep"
-        )
-        first = guest.execute(["/bin/sh", "-c", script, guest.device("data")], 120)
-        assert first.status == 0, first.errors
+        volume = guest.volume("data")
+        volume.save("keep", "4 MiB")
+        volume.save("go", "16 MiB")
+        before = volume.files
+        assert list(before) == ["go", "keep"]
+        assert len(set(before.values())) == 2
+        with pytest.raises(HostError, match="could not"):
+            volume.save("keep", "1 MiB")
         full = disk.store_bytes
-        assert guest.execute(["/bin/sh", "-c", "rm /run/data/go && sync"]).status == 0
-        deleted = disk.store_bytes
-        assert deleted >= full - (1 << 20)  # nobody outside has heard of it
-        assert guest.execute(["/bin/sh", "-c", "fstrim /run/data"]).status == 0
+        volume.delete("go")
+        assert disk.store_bytes >= full - (1 << 20)  # nobody outside has heard of it
+        volume.trim()
         assert disk.store_bytes <= full - (14 << 20)
-        second = guest.execute(["/bin/sh", "-c", "sha256sum /run/data/keep; umount /run/data"])
-        assert second.output == first.output
+        assert guest.volume("data").files == {"keep": before["keep"]}
     finally:
         guest.stop()
         disk.remove()

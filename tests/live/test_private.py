@@ -224,6 +224,13 @@ def test_a_closed_one_says_so_and_shared_opens_another():
         assert not one.root.exists()
     finally:
         another.close()
+    with Path(os.devnull).open() as next_file:  # it has the number of a pipe of the closed one's, or one near it
+        files = [os.dup(next_file.fileno()) for _ in range(8)]
+        another.close()
+        one.close()
+        assert all(os.fstat(file) for file in files), "closing twice closed somebody else's file"
+        for file in files:
+            os.close(file)
 
 
 def test_an_ordinary_user_has_one_too(as_nobody, tmp_path):

@@ -101,30 +101,29 @@ def test_a_switch_floods_what_it_does_not_know_and_sends_the_rest_to_one(driver,
     assert after.dropped == before.dropped
 
 
-def test_a_bucket_lets_pass_its_burst_and_its_rate_and_no_more(driver, machines):
+@pytest.mark.parametrize("side", ["what it receives", "what another sends"])
+def test_a_bucket_lets_pass_its_burst_and_its_rate_and_no_more(driver, machines, side):
     average, burst = 4.0, 0.1  # Mbit/s, MB
-    device = "m2-eth0"
     sender, receiver = machines["m1"], machines["m2"]
-    receiver.execute(["iperf3", "-s", "-D"])
-
-    def handed_on() -> int:
-        """Bytes that the bucket has let pass to the machine."""
-        return json.loads(driver.run(["tc", "-s", "-j", "qdisc", "show", "dev", device]).stdout)[0]["bytes"]
-
-    command = shaping.shape(driver.room, device, average, burst=burst)
-    assert "tbf" in command
+    receiver.execute(["sh", "-c", "pidof iperf3 || iperf3 -s -D"])
+    room = driver.room
+    if side == "what it receives":
+        shaping.shape(room, "m2-eth0", average, burst=burst)
+    else:
+        shaping.police(room, "lan", "m1-eth0", average, burst=burst)
     try:
-        before, began = handed_on(), time.monotonic()
+        before, began = watching.counted(room, "m2-eth0"), time.monotonic()
         sent = sender.execute(["iperf3", "-c", ADDRESSES["m2"], "-u", "-b", "12M", "-t", "3", "--json"], timeout=60)
-        passed, took = handed_on() - before, time.monotonic() - began
+        after, took = watching.counted(room, "m2-eth0"), time.monotonic() - began
         offered = json.loads(sent.output)["end"]["sum"]["bytes"]
     finally:
-        shaping.unshape(driver.room, device)
-    # The bucket's bound, FACTS: bytes in any t <= burst + rate * t. It was offered far more than that in 3 s.
+        shaping.unshape(room, "m2-eth0")
+        shaping.unpolice(room, "lan", "m1-eth0")
+    passed = after.bytes_received - before.bytes_received
+    # The bucket's bound: bytes in any t <= burst + rate * t. It was offered far more than that in 3 s.
     assert passed <= burst * 1e6 + average * 1e6 / 8 * took
     assert passed >= 0.5 * (burst * 1e6 + average * 1e6 / 8 * 3)
     assert passed < offered
-    reached(sender, ADDRESSES["m2"])
 
 
 SHOP = "<network><name>shop</name><bridge name='lk-shop' stp='off' delay='0'/></network>"

@@ -185,7 +185,7 @@ def test_what_it_can_and_cannot(host):
         answer = host.can(name)
         assert not answer
         assert "shares" in answer.remedy
-        assert len(repr(answer)) < 300
+        assert len(repr(answer)) < 400
 
 
 def test_an_observation_says_where_it_comes_from(host):

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 from labkit.course.exercise import Verdict
 from labkit.host import Host, HostError, MemoryLoad
+from labkit.views.running import Teller
+from labkit.views.watched import WatchedHost
 
 __all__ = ["MEMORY", "look", "reclaim_goal", "two_machines"]
 
@@ -22,6 +24,13 @@ _LEFT = 14.0  # MiB that filling leaves free; the guest's agent needs some of it
 _PATIENCE = 40  # looks at a balloon on its way
 _LOOK = 0.5  # seconds
 _STILL = 0.5  # MiB; a balloon that moved less between two looks has arrived
+# What is shown of a machine, as the cards of the experiment call it.
+_ROWS = {
+    "size": "What the balloon leaves",
+    "guest_total": "The guest's total",
+    "guest_free": "Free in the guest",
+    "host_resident": "On the host",
+}
 _MORE = 8.0  # MiB; so much more than was asked for may be taken
 
 
@@ -52,9 +61,10 @@ def two_machines(values: Mapping[str, Any], where: Literal["live", "simulated"] 
 
     said, host = "", None
     if where == "live":
-        print("Starting two machines and filling them; with real guests that takes some twenty seconds.", flush=True)
+        print("Starting two machines and filling them; with real guests that takes a minute or so.", flush=True)
+        tell = Teller()
         try:
-            host = labkit.live()
+            host = WatchedHost(lambda step: labkit.live(progress=step), tell, len(MACHINES))
             answer = host.can("balloon")
             if not answer:
                 raise HostError(answer.reason, answer.remedy)
@@ -64,6 +74,8 @@ def two_machines(values: Mapping[str, Any], where: Literal["live", "simulated"] 
             if host is not None:
                 host.close()
             host, said = None, f"On the simulated host, as real guests cannot be had: {error}"
+        finally:
+            tell.done()
     if host is None:
         host = labkit.simulated(cpus=2)
         _furnished(host, values)
@@ -75,9 +87,10 @@ def look(values: Mapping[str, Any], where: Literal["live", "simulated"] = "live"
     """Print what there is to be seen of the two machines' memory, as a table; see `two_machines`."""
     with two_machines(values, where) as (host, said):
         seen = {name: host.machines[name].memory_seen() for name in MACHINES}
-    lines = [f"{'MiB':<16}" + "".join(f"{name:>10}" for name in MACHINES)]
-    for what in ("size", "guest_total", "guest_free", "host_resident"):
-        lines.append(f"{what:<16}" + "".join(f"{seen[name][what]:>10.0f}" for name in MACHINES))
+    wide = max(map(len, _ROWS.values())) + 2
+    lines = [f"{'MiB':<{wide}}" + "".join(f"{name:>10}" for name in MACHINES)]
+    for what, words in _ROWS.items():
+        lines.append(f"{words:<{wide}}" + "".join(f"{seen[name][what]:>10.0f}" for name in MACHINES))
     print("\n".join([*lines, said]))
 
 
@@ -130,6 +143,8 @@ def _judged(values: Mapping[str, Any], host: Host) -> Verdict:
     if got[busy] > 1:
         used = seen[busy]["guest_total"] - seen[busy]["guest_free"]
         return Verdict(False, f"{busy} is at work, with {used:.0f} MiB in use, and has lost {got[busy]:.0f} MiB.")
+    if max(got.values()) < 1:
+        return Verdict(False, f"The host has nothing back yet; {amount:.0f} MiB are wanted.")
     if got[idle] < amount - 1:
         return Verdict(False, f"{saw}; {amount:.0f} MiB are wanted, and {busy} is untouched.")
     if got[idle] > amount + _MORE:

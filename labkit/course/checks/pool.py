@@ -1,7 +1,8 @@
 """Is the pool below 80% again, and is every file still there?
 
-Two machines, `web` and `mail`, have a thin disk each in one pool, and a third disk in it, `archive`, belongs to a machine
-that is switched off. Both machines have deleted a good deal. Their own books show the room as free; the pool's do not.
+Two machines, `web` and `mail`, have a thin disk each in one pool, and a third disk in it, `archive`, belongs to a
+machine that is switched off. Both machines have deleted a good deal. Their own books show the room as free; the pool's
+do not.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ __all__ = ["TARGET", "below_goal", "full_pool", "look"]
 TARGET = 0.8
 """Below which part of its size the pool is to be."""
 
-PROMISED = 64.0  # MiB that each disk promises
-ARCHIVE = 6.0  # MiB on the disk of the machine that is switched off
+SIZE = 64.0  # MiB that the pool has, and that each of its disks promises
 _KEPT = {"web": ("letters", 8.0), "mail": ("inbox", 6.0)}
-_SPARE = 0.94  # how full the pool is at the beginning
+_FULL = 0.94  # of the pool is given out at the beginning, or a little less
+MEBI = 1 << 20
 
 
 class Place:
@@ -31,45 +32,129 @@ class Place:
     Parameters
     ----------
     host : Host
-        Where it is.
+        Where it is; it can do ``"pool"`` and ``"files"``.
     values : mapping
         The learner's: ``web`` and ``mail`` say how many MiB each of these has deleted.
     """
 
     def __init__(self, host: Host, values: Mapping[str, Any]) -> None:
+        for ability in ("pool", "files"):
+            if not (answer := host.can(ability)):
+                raise HostError(answer.reason, answer.remedy)
         self.host = host
-        self.pool: Pool = host.pool(2 * PROMISED)
-        disks = [self.pool.disk(f"{name}-data", PROMISED) for name in _KEPT]
+        self.pool: Pool = host.pool(SIZE)
+        disks = [self.pool.disk(f"{name}-data", SIZE) for name in _KEPT]
         machines = [host.create(name, disks=[disk]) for name, disk in zip(_KEPT, disks, strict=True)]
-        archive = self.pool.disk("archive", PROMISED)
-        archive.write(0, int(ARCHIVE) << 20)
-        self._archive = archive.guest_bytes
         for machine in machines:
             volume = machine.volume(f"{machine.name}-data")
             volume.save("old-logs", float(values[machine.name]))
             volume.save(*_KEPT[machine.name])
             volume.delete("old-logs")
-        self.size = self.pool.size
-        self.full = int(self.pool.used / _SPARE)  # what counts as its whole size: a pool cannot become smaller
-        self.files = self._files()
+        self._archive = self.pool.disk("archive", SIZE)
+        self._archive.write(0, int(_FULL * SIZE - self.pool.used / MEBI) * MEBI)
+        self._held = self._archive.guest_bytes
+        self._files = self._seen()
+        self.begun = self.pool.used
 
-    def _files(self) -> dict[str, Mapping[str, str]]:
+    def _seen(self) -> dict[str, Mapping[str, str]]:
         return {name: self.host.machines[name].volume(f"{name}-data").files for name in _KEPT}
+
+    def table(self) -> str:
+        """What there is to be seen of the pool, as lines of text."""
+        lines = [f"{'':<12}{'MiB in the pool':>16}{'MiB in files':>14}"]
+        for name, disk in self.pool.disks.items():
+            kept = "not known" if name == "archive" else f"{_KEPT[name.removesuffix('-data')][1]:.0f}"
+            lines.append(f"{name:<12}{disk.store_bytes / MEBI:>16.1f}{kept:>14}")
+        used = self.pool.used
+        return "\n".join([*lines, f"{'all of it':<12}{used / MEBI:>16.1f}  of {SIZE:.0f}: {used / self.pool.size:.0%}"])
 
     def lost(self) -> str:
         """What is not there any more, in words; empty where all is."""
         for name in _KEPT:
-            if name not in self.host.machines:
-                return f"{name} is switched off, and people need it"
-            if self.host.machines[name].state != "running":
-                return f"{name} does not run"
+            if name not in self.host.machines or self.host.machines[name].state != "running":
+                return f"{name} does not run any more, and people need it"
         archive = self.pool.disks.get("archive")
         if archive is None:
             return "the disk archive is gone, and nobody has another copy of what was on it"
-        if archive.guest_bytes != self._archive:
+        if archive.guest_bytes != self._held or not archive.intact():
             return "something is missing on the disk archive"
-        for name, files in self._files().items():
-            for file, checksum in self.files[name].items():
+        for name, files in self._seen().items():
+            for file, checksum in self._files[name].items():
                 if files.get(file) != checksum:
                     return f"{name} has lost {file}"
         return ""
+
+
+@contextmanager
+def full_pool(values: Mapping[str, Any], where: Literal["live", "simulated"] = "live") -> Iterator[tuple[Place, str]]:
+    """The pool with its machines, and a sentence that says which host it is on.
+
+    Parameters
+    ----------
+    values : mapping
+        The learner's; see `Place`.
+    where : {"live", "simulated"}
+        With ``"live"`` real guests; where there can be none, the simulated host, and the sentence says why.
+    """
+    import labkit
+
+    said, host, place = "", None, None
+    if where == "live":
+        print(
+            "Starting two machines and filling their disks; with real guests that takes some twenty seconds.",
+            flush=True,
+        )
+        try:
+            host = labkit.live()
+            place = Place(host, values)
+            said = f"On real guests ({host.name})."
+        except HostError as error:
+            if host is not None:
+                host.close()
+            host, said = None, f"On the simulated host, as real guests cannot be had: {error}"
+    if host is None:
+        host = labkit.simulated(cpus=2)
+        place = Place(host, values)
+    with host:
+        assert place is not None
+        yield place, said or "On the simulated host."
+
+
+def look(values: Mapping[str, Any], where: Literal["live", "simulated"] = "live") -> None:
+    """Print what there is to be seen of the pool, as a table; see `full_pool`."""
+    with full_pool(values, where) as (place, said):
+        print(f"{place.table()}\n{said}")
+
+
+def below_goal(
+    values: Mapping[str, Any],
+    given: Callable[[Host, Pool], Any],
+    where: Literal["live", "simulated"] = "live",
+) -> Verdict:
+    """The pool is below `TARGET`, as large as it was, and nothing is lost that anybody had.
+
+    Parameters
+    ----------
+    values : mapping
+        ``web`` and ``mail``: how many MiB each of these has deleted.
+    given : callable
+        What is to be done, with a host and its pool; it is tried on a host of its own.
+    where : {"live", "simulated"}
+        On which host it is tried; see `full_pool`.
+    """
+    with full_pool(values, where) as (place, said):
+        given(place.host, place.pool)
+        verdict = _judged(place)
+    return Verdict(verdict.done, f"{verdict.said} {said}")
+
+
+def _judged(place: Place) -> Verdict:
+    if lost := place.lost():
+        return Verdict(False, f"The pool is emptier, but {lost}.")
+    used, size = place.pool.used, place.pool.size
+    saw = f"The pool has given out {used / MEBI:.1f} MiB of {size / MEBI:.0f}, {used / size:.0%}"
+    if size > SIZE * MEBI:
+        return Verdict(False, f"{saw}: it has grown, and there is no money for that.")
+    if used >= TARGET * size:
+        return Verdict(False, f"{saw}; it was {place.begun / size:.0%}, and it is to be below {TARGET:.0%}.")
+    return Verdict(True, f"{saw}, and every file is there.")

@@ -22,6 +22,7 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,8 +64,9 @@ class PrivateDriver(Driver):
     guardian_pipe: int
     launcher: subprocess.Popen[str] = field(repr=False)
     opened_by: int = field(default_factory=os.getpid)
+    closed: threading.Event = field(default_factory=threading.Event, repr=False)
 
-    def run(self, command: list[str], *, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(self, command: Sequence[str | Path], *, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a program inside; see `Room.run`."""
         return self.room.run(command, check=check)
 
@@ -76,14 +78,17 @@ class PrivateDriver(Driver):
     @property
     def open(self) -> bool:
         """Whether it is still there."""
-        return self.opened_by == os.getpid() and self.launcher.poll() is None
+        return self.opened_by == os.getpid() and not self.closed.is_set() and self.launcher.poll() is None
 
     def close(self) -> None:
         """End it with all that is in it, and remove its directory; closing twice is no error."""
-        if os.getpid() != self.opened_by or self.root is None:
-            return  # a forked child has nothing of its own here
+        if os.getpid() != self.opened_by or self.root is None or self.closed.is_set():
+            return  # a forked child has nothing of its own here; and a pipe's number may be another file's by now
+        self.closed.set()
         atexit.unregister(self.close)
-        with contextlib.suppress(Exception):  # the daemon may be gone before us
+        import libvirt
+
+        with contextlib.suppress(libvirt.libvirtError):  # the daemon may be gone before us
             self.connection.close()
         _end(self.launcher, self.root, self.pipe, self.guardian_pipe)
 
@@ -167,7 +172,7 @@ def _launch(root: Path, told: dict[str, str]) -> tuple[subprocess.Popen[str], in
     return launcher, writing
 
 
-def _answering(libvirt_module: object, root: Path, launcher: subprocess.Popen[str]) -> libvirt.virConnect:
+def _answering(root: Path, launcher: subprocess.Popen[str]) -> libvirt.virConnect:
     """The connection to the daemon, as soon as it answers."""
     import libvirt
 
@@ -222,7 +227,7 @@ def open_private() -> PrivateDriver:
     programs.require(parts, "A private host")
     if no := forbidden.foreseen():
         raise no
-    libvirt = load_libvirt()
+    load_libvirt()
     owned, guardian_pipe = ownership.settle_in()
     root = Path(owned.root)
     pipe, launcher = -1, None
@@ -237,7 +242,7 @@ def open_private() -> PrivateDriver:
             launcher.wait(5)
             raise _why(root)
         with translated("reach the private host's libvirt"):
-            connection = _answering(libvirt, root, launcher)
+            connection = _answering(root, launcher)
             connection.getVersion()  # finds out what QEMU can do, and files it
         with contextlib.suppress(OSError):  # only a memory; a full disk must not stop a host that works
             shutil.copytree(root / "capabilities", _remembered(), dirs_exist_ok=True)

@@ -131,10 +131,11 @@ class Room:
 
 def end(program: subprocess.Popen[str]) -> None:
     """End a program that `Room.start` started, if it still runs, and wait until it has."""
-    with contextlib.suppress(ProcessLookupError):
-        if program.poll() is None:
-            os.killpg(program.pid, signal.SIGTERM)
-    program.wait(5)
+    for how in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            if program.poll() is None:
+                os.killpg(program.pid, how)
+            program.wait(5)
 
 
 def inside(status: Path) -> int:

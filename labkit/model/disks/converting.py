@@ -55,7 +55,8 @@ def contents(disk: SimulatedDisk) -> list[Stretch]:
     found: list[Stretch] = []
     layer: SimulatedDisk | None = disk
     while layer is not None:
-        found += [(offset, offset + length) for offset, length in layer.writes]
+        written = joined((offset, offset + length) for offset, length in layer.writes)
+        found += met(written, joined(_held(layer._file, layer.format)))  # what was discarded since is zeros again
         layer = layer.backing
     return joined(found)
 

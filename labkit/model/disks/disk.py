@@ -8,6 +8,7 @@ from typing import Protocol
 from labkit.host import HostError, Observation, Provenance, Row, mebibytes
 from labkit.host.chains import Reading
 from labkit.host.disks import FORMATS, Extent
+from labkit.model.arguments import checked_name
 from labkit.model.disks import parallels, vhd
 from labkit.model.disks.qcow2 import Qcow2
 from labkit.model.disks.raw import Raw
@@ -120,6 +121,8 @@ class SimulatedDisk:
         self.backing: SimulatedDisk | None = None
         self.overlays: list[SimulatedDisk] = []  # that lie over it
         self.writes: list[tuple[int, int]] = []
+        self.snapshots: tuple[str, ...] = ()
+        self._list = range(0)  # the clusters of the file that name them
         self.make_beside: Callable[..., SimulatedDisk] = SimulatedDisk  # a host puts its own way of making disks here
 
     def __repr__(self) -> str:
@@ -219,6 +222,20 @@ class SimulatedDisk:
         """Whether all that was written can be read: always, as long as no layer is gone."""
         self._look()
         return True
+
+    def keep(self, name: str) -> None:
+        """Keep what the disk shows now as a snapshot inside its file; see `labkit.host.Disk.keep`."""
+        from labkit.model.disks.keeping import keep  # late: that file needs the formats
+
+        self._look()
+        if self.machine:
+            raise HostError(f"{self.machine} has the disk {self.name}.", "Stop that machine first.")
+        if not isinstance(self._file, Qcow2):
+            raise HostError(f"A {self.format} file has no snapshots inside.", "Take a qcow2 disk.")
+        if checked_name(name) in self.snapshots:
+            raise HostError(f"{self.name} has a snapshot {name} already.", "Take another name.")
+        self.snapshots = (*self.snapshots, name)
+        self._file, self._list = keep(self._file, list(self.snapshots), self._list)
 
     @property
     def needs_backing(self) -> bool:

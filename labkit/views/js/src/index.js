@@ -108,6 +108,15 @@ function render({ model, el }) {
     part("memory-table").innerHTML = memoryTable(frame, data, moment, prefix);
   }
 
+  // Of memory the cards' axes stay too: 128 MiB must not look as long as 256 did a moment ago.
+  function keepAxis(quantity) {
+    if (quantity.unit !== "MiB") return;
+    const values = ["theory", "simulated", "live"].flatMap((column) => quantity[column] ?? []);
+    const needed = Math.max(...values.map((value) => value ?? 0));
+    if (!(longest[quantity.name] >= needed && longest[quantity.name] < 4 * needed)) longest[quantity.name] = needed;
+    quantity.whole = Math.max(quantity.whole, longest[quantity.name]);
+  }
+
   // Two beside each other where there is room, and more than one.
   function across(count) {
     const beside = root.clientWidth >= 620 && count > 1 ? 2 : 1;
@@ -158,6 +167,7 @@ function render({ model, el }) {
     if (!frame?.machines || !root.clientWidth) return;
     data = numbers(frame.data);
     const width = across(frame.quantities.length);
+    if (frame.memory) frame.quantities.forEach(keepAxis);
     root.dataset.mode = frame.mode;
     part("patterns").innerHTML = patterns(frame.machines, prefix) + patterns(frame.memory?.parts ?? [], `${prefix}m`) + patterns(frame.memory?.held ?? [], `${prefix}h`);
     part("where").innerHTML = frame.where.map((line) => `<span>${safe(line)}</span>`).join("");
