@@ -81,9 +81,9 @@ LABELS = {
     "file_bytes": ("Length of the file", "Look at which of the two files is longer, and by how many units."),
     "guest_bytes": ("Data by the map", "Look at how much of the disk has room of its own, before and after."),
     "disk_bytes": ("Size as the guest sees it", "Look at whether the guest's disk is still as large as it was."),
-    "snapshots": ("Snapshots inside the file", "Look at how many are left in the copy."),
-    "needs_backing": ("Needs another file (1 = yes)", "Look at whether the disk still leans on another file."),
-    "identical": ("Same bytes for the guest (1 = yes)", "Look at whether a guest would notice anything."),
+    "snapshots": ("Snapshots inside the file", "Look at how many are left in the copy.", "snapshots"),
+    "needs_backing": ("Needs another file", "1 where the disk still leans on another file.", "1 or 0"),
+    "identical": ("Same bytes for the guest", "1 where a guest would notice nothing.", "1 or 0"),
 }
 BOUNDS = {quantity: 0.0 for quantity in QUANTITIES}
 

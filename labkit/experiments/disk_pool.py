@@ -54,6 +54,7 @@ __all__ = [
     "NEEDS",
     "QUANTITIES",
     "QUESTION",
+    "SHOWN",
     "Settings",
     "bounds",
     "machines",
@@ -86,6 +87,14 @@ LABELS = {
     "intact": ("Everything there at the end", "1 where every byte is as it was written.", "1 or 0"),
 }
 HEADLINE = "time_to_full"
+SHOWN = {
+    "size": (16, 128),
+    "disks": (1, 6),
+    "promised": (32, 256),
+    "rate": (1, 8),
+    "amount": (4, 32),
+    "grown": (128, 256),
+}
 BOUNDS = {"used": 0.0, "used_in_all": 0.0, "intact": 0.0}  # and others that depend on the settings: see bounds
 
 MEBI = 1 << 20

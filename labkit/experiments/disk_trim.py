@@ -57,6 +57,7 @@ __all__ = [
     "NEEDS",
     "QUANTITIES",
     "QUESTION",
+    "SHOWN",
     "Settings",
     "bounds",
     "machines",
@@ -75,6 +76,7 @@ LABELS = {
     "store_bytes": ("Room taken of the store", "Look at what comes back after the deletion."),
 }
 HEADLINE = "store_bytes"
+SHOWN = {"written": (4, 64), "file": (0.0625, 4), "deleted": (1, 64)}
 BOUNDS = dict.fromkeys(QUANTITIES, 0.0)
 _MOMENTS = ("before", "after", "again")
 

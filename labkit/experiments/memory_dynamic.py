@@ -125,7 +125,7 @@ class Settings:
     low: float = size(8.0, minimum=1.0, maximum=65536.0, about="the least that a machine's programs want")
     high: float = size(120.0, minimum=1.0, maximum=65536.0, about="the most that a machine's programs want")
     idle_share: float = number(0.25, minimum=0.0, maximum=1.0, unit="1", about="part of it that is never touched")
-    steps: int = integer(12, minimum=1, maximum=2880, unit="", about="how often what is wanted may change")
+    steps: int = integer(24, minimum=1, maximum=2880, unit="", about="how often what is wanted may change")
     interval: float = number(1.0, minimum=0.2, maximum=600.0, unit="s", about="how long each step is watched")
     touches: float = number(256.0, minimum=0.0, maximum=1e6, unit="1/s", about="pages that a program comes to")
     seed: int = integer(1, minimum=0, maximum=1_000_000, unit="", about="decides what is wanted when")

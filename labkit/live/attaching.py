@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["MOST_DISKS", "attach", "checked_disks", "detach", "device_of", "release", "slots_for"]
 
 MOST_DISKS = 8
+UNKNOWN = ("vhdx", "parallels")  # QEMU knows them, and libvirt 9.0 has no word for them
 SLOTS = 3  # of a machine with a disk or two
 PATIENCE = 30.0  # seconds for the guest to see a disk come or go; beside others on a busy CPU it is slow
 LIVE = 1  # VIR_DOMAIN_AFFECT_LIVE
@@ -41,8 +42,8 @@ done
 """
 
 
-def checked_disks(host: LiveHost, disks: Sequence[LiveDisk]) -> tuple[LiveDisk, ...]:
-    """The disks to give to a machine.
+def checked_disks(host: LiveHost, disks: Sequence[LiveDisk], *, plugged: bool = True) -> tuple[LiveDisk, ...]:
+    """The disks to give to a machine; `plugged` in by libvirt, or there from the start.
 
     Raises
     ------
@@ -56,6 +57,11 @@ def checked_disks(host: LiveHost, disks: Sequence[LiveDisk]) -> tuple[LiveDisk, 
         raise HostError(f"A machine has {MOST_DISKS} disks at most, each of them once.", "Give it fewer.")
     for disk in disks:
         host.shelf.require_free(disk)
+        if plugged and disk.format in UNKNOWN:
+            raise HostError(
+                f"libvirt gives no running machine a disk in the format {disk.format}.",
+                f'Convert it: disk.convert("{disk.name[:15]}-copy", "qcow2"); or boot from it: host.boot_from.',
+            )
     return disks
 
 

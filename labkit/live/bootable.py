@@ -110,7 +110,7 @@ def boot_from(
     size = round(mebibytes(memory))
     changing.within("vcpus", vcpus, 1, 64)
     changing.within("memory in MiB", size, LEAST_MEMORY, 65536)
-    (disk,) = attaching.checked_disks(host, [disk])
+    (disk,) = attaching.checked_disks(host, [disk], plugged=False)
     disk.settle()
     host._reserve(name, size)
     machine = None

@@ -12,7 +12,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any, NoReturn
 from xml.etree import ElementTree
 
-from labkit.host import HostError, Load, mebibytes
+from labkit.host import Disk, HostError, Load, mebibytes
 from labkit.live.domain import MARK
 from labkit.live.errors import translated
 
@@ -320,6 +320,23 @@ class ForeignMachine:
             "revert",
             *("snapshot-revert", self.name, name),
             call=lambda: self.domain.revertToSnapshot(self.domain.snapshotLookupByName(name)),
+        )
+
+    @property
+    def disks(self) -> dict[str, Disk]:
+        """None: labkit made no disk of it."""
+        return {}
+
+    def throttle(self, disk: str, iops: float) -> NoReturn:
+        """Refuse: labkit limits only disks that it made itself.
+
+        Raises
+        ------
+        HostError
+            Always.
+        """
+        raise HostError(
+            f"{self.name} and its disks are not labkit's own.", "Use virsh blkdeviotune, if they are yours."
         )
 
     def run(self, load: Load) -> NoReturn:

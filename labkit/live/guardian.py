@@ -106,7 +106,8 @@ def put_settings_back(root: str) -> list[str]:
     Raises
     ------
     OSError
-        Where one of them cannot be; the others are put back, and the file that says what they were stays.
+        Where one of them cannot be; the others are put back, and the file says from then on only what is still to do,
+        so that whoever tries again touches nothing else.
     """
     record = Path(root) / KERNEL_SETTINGS
     try:
@@ -114,13 +115,18 @@ def put_settings_back(root: str) -> list[str]:
     except (OSError, ValueError):
         return []
     refused: OSError | None = None
+    left = []
     for name, value in settings:
         try:
             if Path(name).parent == Path("/sys/kernel/mm/ksm"):
                 Path(name).write_text(value)
         except OSError as error:
             refused = error
+            left.append([name, value])
     if refused:
+        writing = record.with_suffix(".left")
+        writing.write_text(json.dumps(left))
+        writing.rename(record)
         raise refused
     record.unlink()
     return ["settings of the kernel's page merging, put back"]
@@ -128,6 +134,9 @@ def put_settings_back(root: str) -> list[str]:
 
 def end_everything(root: str, *, quiet: float = QUIET) -> list[str]:
     """End what is left of the host whose directory is `root`, and remove the directory.
+
+    The directory stays where settings of the kernel that it tells of could not be put back: the next who clears up,
+    such as ``labkit clean``, tries again.
 
     Parameters
     ----------
@@ -150,13 +159,17 @@ def end_everything(root: str, *, quiet: float = QUIET) -> list[str]:
                 os.kill(pid, signal.SIGKILL)
                 done.append(f"process {pid}")
         time.sleep(0.05)
-    with contextlib.suppress(OSError):
+    restored = True
+    try:
         done += put_settings_back(root)
+    except OSError as error:
+        restored = False
+        done.append(f"settings of the kernel's page merging, not put back: {error.strerror}")
     for group in control_groups_left(root):
         with contextlib.suppress(OSError):
             group.rmdir()
             done.append(f"control group {group}")
-    if Path(root).exists():
+    if restored and Path(root).exists():
         shutil.rmtree(root, ignore_errors=True)
         done.append(f"directory {root}")
     return list(dict.fromkeys(done))

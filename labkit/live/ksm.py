@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,6 +73,21 @@ def _read(name: str) -> str:
     return text.partition("[")[2].partition("]")[0] if "[" in text else text
 
 
+def _way_back(were: dict[str, str]) -> list[tuple[str, str]]:
+    """What to write where, in this order, so that the settings are again what they were, and nothing is merged.
+
+    Parameters
+    ----------
+    were : dict
+        The settings by name, in the order in which they are going to be changed.
+    """
+    # "2" parts what was merged, "0" switches off. Then the last that is changed is the first that is put back: with an
+    # advisor on the kernel sets pages_to_scan by itself, and refuses it from others (mm/ksm.c, `pages_to_scan_store`).
+    order = [("run", "2"), ("run", "0"), *reversed(were.items())]
+    advised = were.get("advisor_mode", "none") != "none"
+    return [(str(_PLACE / name), value) for name, value in order if not (advised and name == "pages_to_scan")]
+
+
 class KernelSharing:
     """The kernel's page merging, switched on; see `labkit.host.memory.PageSharing`.
 
@@ -108,11 +124,10 @@ class KernelSharing:
         portion = max(1, round((rate or _USUAL) * _REST / 1000))
         wanted = {name: value for name, value in _WANTED.items() if (_PLACE / name).exists()}
         wanted |= {"pages_to_scan": str(portion)}
-        settings = {str(_PLACE / name): _read(name) for name in wanted}
-        # Before anything is touched; "run" comes last when they are put back, after "2", which parts what was merged.
+        # Before anything is touched.
         record = Path(self._root) / guardian.KERNEL_SETTINGS
         writing = record.with_suffix(".new")
-        writing.write_text(json.dumps([*settings.items(), [str(_PLACE / "run"), "2"], [str(_PLACE / "run"), "0"]]))
+        writing.write_text(json.dumps(_way_back({name: _read(name) for name in wanted})))
         writing.rename(record)
         self._on = True
         try:
@@ -164,7 +179,8 @@ class KernelSharing:
             except OSError as error:
                 raise HostError(
                     f"Not all settings of the kernel's page merging could be put back: {error.strerror}.",
-                    f"Look at {_PLACE}; 'echo 0 >{_PLACE / 'run'}' switches it off.",
+                    f"labkit tries again when this host is closed. Look at {_PLACE} then; 'echo 0 >{_PLACE / 'run'}' "
+                    "switches it off.",
                 ) from error
             self._note(f"echo 2 >{_PLACE / 'run'}, and all settings as they were")
 
@@ -172,4 +188,7 @@ class KernelSharing:
         return self
 
     def __exit__(self, *_how: object) -> None:
-        self.stop()
+        try:
+            self.stop()
+        except HostError as error:  # what was measured meanwhile is as good as before, and is not to be lost
+            warnings.warn(str(error), RuntimeWarning, stacklevel=2)

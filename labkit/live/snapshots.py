@@ -321,8 +321,8 @@ def _came_back(host: LiveHost, machine: LiveMachine, kept: Kept) -> None:
         machine.agent.call("guest-fsfreeze-thaw")
         host.note("domfsthaw", machine.name)
     starting._introduce(machine, "")
-    # That gave its kernel random bytes of its own, which count from its next seeding; without this it would give out the
-    # same numbers after each return (random(4), RNDRESEEDCRNG).
+    # That gave its kernel random bytes, which count from its next seeding; without one now it would give out the same
+    # numbers after each return (random(4), RNDRESEEDCRNG).
     machine.agent.run([*PYTHON, f"import fcntl; fcntl.ioctl(open('/dev/urandom', 'wb', 0), {RESEED})"])
     host.note("domtime", machine.name, "--now")
     _settings_in_force(host, machine)

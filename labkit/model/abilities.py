@@ -35,7 +35,7 @@ _OF_SLICES = {
     "reclaim": "a balloon, random swapping, or a scanner for equal pages",
     "throttle": "a leaky bucket before each disk, as in QEMU",
     "trim": "arithmetic of the published formats",
-    "snapshots": "copies of what the machine holds; times as they were measured once",
+    "snapshots": "copies of what the machine holds; as long as they were measured to take once",
     "contents": "versions of what lies where",
     "records": "a page cache, and what of it is written down",
     "sharing": "a scanner that keeps one of equal pages ({title})",

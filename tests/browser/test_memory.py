@@ -44,12 +44,12 @@ def test_the_moment_is_moved_by_keyboard(opened):
     page = opened(BALLOON).page
     assert parts(page) == {"kernel": 38, "used": 28, "free": 62, "ballooned": 128}
     moment = page.get_by_role("slider", name="moment")
-    assert moment.get_attribute("aria-valuetext") == "4.0 s"
+    assert moment.get_attribute("aria-valuetext") == "4.00 s"
     moment.focus()
     page.keyboard.press("Home")
-    assert moment.get_attribute("aria-valuetext") == "1.0 s"
+    assert moment.get_attribute("aria-valuetext") == "1.00 s"
     assert parts(page) == {"kernel": 38, "used": 28, "free": 190}
-    assert "at 1.0 s" in page.locator(".lk-when").inner_text()
+    assert "at 1.00 s, the beginning" in page.locator(".lk-when").inner_text()
     page.keyboard.press("End")
     assert "the end" in page.locator(".lk-when").inner_text()
     assert parts(page)["ballooned"] == 128

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 import labkit
 from labkit.experiments import SettingError, memory_balloon
-from labkit.experiments.memory_balloon import Settings, bounds, run, theory
+from labkit.experiments.memory_balloon import Settings, bounds, run, theory, theory_after
+from labkit.experiments.outcome import Outcome
 from labkit.experiments.settings import from_text
 from labkit.host import HostError
 
@@ -90,3 +91,41 @@ def test_a_balloon_that_does_not_arrive_is_told_of(monkeypatch):
 def test_its_bound_is_a_twentieth_of_the_machine():
     assert bounds(Settings()) == dict.fromkeys(("guest_total", "guest_free", "host_resident"), 12.8)
     assert bounds(Settings(target=100, memory=128))["guest_free"] == pytest.approx(6.4)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.integers(82, 256), min_size=1, max_size=5))
+def test_what_a_balloon_gave_back_stays_with_the_host_when_it_is_let_out(way):
+    """Theory's smallest target against a host on which the balloon went that way, step by step."""
+    asked = [Settings(target=float(target)) for target in way]
+    with labkit.simulated() as host:
+        machines = memory_balloon.prepare(host, asked[0])
+        for one in asked[1:]:
+            host.observe(2.0)
+            memory_balloon.adjust(machines, one)
+        host.observe(2.0)
+        seen = machines[0].memory_seen()
+    for (_machine, quantity), said in theory_after(asked[-1], asked[:-1]).items():
+        assert seen[quantity] == pytest.approx(said, abs=6.0 if quantity == "host_resident" else 0.01)
+    assert theory_after(asked[0], []) == theory(asked[0])
+
+
+def test_the_theory_that_is_shown_knows_where_the_balloon_was():
+    with labkit.simulated() as host:
+        seen = run(host, Settings(target=256))
+    way = (Settings(target=160), Settings(target=96))
+    outcome = Outcome(memory_balloon, Settings(target=256), seen, None, {})
+    held = {row["quantity"]: row["theory"] for row in outcome.rows}
+    assert held["host_resident"] == 256
+    after = Outcome(memory_balloon, Settings(target=256), seen, None, {}, earlier=way)
+    later = {row["quantity"]: row["theory"] for row in after.rows}
+    assert later == held | {"host_resident": 96}
+
+
+def test_the_curves_begin_before_the_balloon_is_sent():
+    with labkit.simulated() as host:
+        seen = run(host, Settings())
+    line = next(line for line in seen.series if line.quantity == "host_resident")
+    assert line.times[0] == 0.0 and line.values[0] == pytest.approx(250, abs=6)
+    moving = [time for time, value in zip(line.times, line.values, strict=True) if 130 < value < 245]
+    assert len(moving) >= 8  # seen often enough to be followed by eye

@@ -113,13 +113,13 @@ def test_theory_says_nothing_of_what_has_no_closed_form():
 
 
 def test_what_is_wanted_is_drawn_once_and_for_each():
-    first = wanted(["a", "b"], 40, 10, 100, 3)
-    assert first == wanted(["b", "a"], 40, 10, 100, 3) and first != wanted(["a", "b"], 40, 10, 100, 4)
+    first = wanted(["a", "b"], 90, 10, 100, 3)
+    assert first == wanted(["b", "a"], 90, 10, 100, 3) and first != wanted(["a", "b"], 90, 10, 100, 4)
     assert first["a"] != first["b"]
     for amounts in first.values():
-        assert len(amounts) == 40 and min(amounts) >= 10 and max(amounts) <= 100
+        assert len(amounts) == 90 and min(amounts) >= 10 and max(amounts) <= 100
         runs = [len(list(group)) for _amount, group in groupby(amounts)]
-        assert all(run >= 3 for run in runs[:-1])
+        assert len(runs) > 4 and all(8 <= run <= 16 for run in runs[:-1])
     assert wanted(["a"], 5, 10, 100, 3)["a"] == first["a"][:5]
 
 

@@ -72,6 +72,8 @@ def test_sharing_may_not_find_enough():
     settings, observation = seen(reclaim="sharing", ratio=4.0, writes=0.0, seconds=30.0)
     got = sum(observation.value(name, "reclaimed") for name in settings.names)
     assert got < 4 * 32 * (1 - 1 / 4.0) / 2
+    short = sum(observation.value(name, "short") for name in settings.names)
+    assert got + short == pytest.approx(4 * 32 * (1 - 1 / 4.0), abs=0.1)
 
 
 def test_rows_theory_and_gaps():

@@ -54,3 +54,10 @@ def test_closing_leaves_neither_machine_nor_disk(host):
     host.create("m1", disks=[disk])
     host.close()
     assert not disk.path.exists()
+
+
+@pytest.mark.parametrize("format", ["vhdx", "parallels"])
+def test_formats_that_libvirt_has_no_word_for(host, format):
+    with pytest.raises(HostError, match=f"format {format}") as caught:
+        host.create("m1", disks=[host.disk("data", "16 MiB", format=format)])
+    assert "convert" in caught.value.remedy and not host.machines

@@ -143,6 +143,64 @@ def test_all_is_put_back_after_a_crash(sharing, repository, guardian_too):
         time.sleep(0.1)
 
 
+@pytest.fixture
+def advised(sharing):
+    """A host on a computer whose kernel sets the pace of its page merging by itself; as it was afterwards."""
+    mode = PLACE / "advisor_mode"
+    if not mode.exists():
+        pytest.skip("this kernel has no advisor for page merging")
+    before, pace = ksm._read("advisor_mode"), (PLACE / "pages_to_scan").read_text()
+    mode.write_text("scan-time")
+    try:
+        yield sharing
+    finally:
+        mode.write_text(before)
+        if before == "none":
+            (PLACE / "pages_to_scan").write_text(pace)
+
+
+def test_an_advisor_that_was_on_is_on_again_and_the_run_is_not_lost(advised, recwarn):
+    """With an advisor the kernel refuses a number of pages from others."""
+    before = settings()
+    assert "[scan-time]" in before["advisor_mode"]
+    with advised.share_pages(5000) as kept:
+        assert "[none]" in settings()["advisor_mode"] and settings()["pages_to_scan"].strip() == "100"
+        assert kept.passes >= 0
+    assert settings() == before and not recwarn.list
+    assert not (advised.root / guardian.KERNEL_SETTINGS).exists()
+
+
+def test_what_cannot_be_put_back_is_tried_again_and_nothing_else(sharing, monkeypatch, tmp_path):
+    """A refusal loses no result; the directory keeps what is still to do, and only that, until it is done."""
+    before = settings()
+    pace = [str(PLACE / "sleep_millisecs"), before["sleep_millisecs"].strip()]
+    real, refused = Path.write_text, []
+
+    def write(path, text, *rest, **more):
+        if path == PLACE / "sleep_millisecs" and refused:
+            raise OSError(22, "Invalid argument")
+        return real(path, text, *rest, **more)
+
+    monkeypatch.setattr(Path, "write_text", write)
+    with pytest.warns(RuntimeWarning, match="could be put back: Invalid argument"), sharing.share_pages(5000):
+        refused.append(True)
+    record = sharing.root / guardian.KERNEL_SETTINGS
+    assert json.loads(record.read_text()) == [pace]
+    record.rename(tmp_path / guardian.KERNEL_SETTINGS)
+    said = guardian.end_everything(str(tmp_path), quiet=0.0)
+    assert "not put back" in " ".join(said) and (tmp_path / guardian.KERNEL_SETTINGS).exists()
+    refused.clear()
+    said = guardian.end_everything(str(tmp_path), quiet=0.0)
+    assert "page merging, put back" in " ".join(said) and not tmp_path.exists()
+
+
+def test_equal_pages_of_others_alone_are_enough_to_be_refused(sharing, monkeypatch):
+    """Switched off, and yet somebody's pages are merged still."""
+    monkeypatch.setattr(ksm, "_read", lambda name: {"run": "0"}.get(name, "7"))
+    with pytest.raises(HostError, match="in use on this computer already"):
+        sharing.share_pages()
+
+
 def test_the_broom_writes_to_the_kernel_s_page_merging_alone(tmp_path):
     other = tmp_path / "other"
     other.write_text("mine")

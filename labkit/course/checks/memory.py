@@ -59,10 +59,9 @@ def two_machines(values: Mapping[str, Any], where: Literal["live", "simulated"] 
     """
     import labkit
 
-    said, host = "", None
+    said, host, tell = "", None, Teller()
     if where == "live":
         print("Starting two machines and filling them; with real guests that takes a minute or so.", flush=True)
-        tell = Teller()
         try:
             host = WatchedHost(lambda step: labkit.live(progress=step), tell, len(MACHINES))
             answer = host.can("balloon")
@@ -74,13 +73,20 @@ def two_machines(values: Mapping[str, Any], where: Literal["live", "simulated"] 
             if host is not None:
                 host.close()
             host, said = None, f"On the simulated host, as real guests cannot be had: {error}"
-        finally:
             tell.done()
+        except BaseException:  # somebody stopped it: nothing is left behind
+            if host is not None:
+                host.close()
+            tell.done()
+            raise
     if host is None:
         host = labkit.simulated(cpus=2)
         _furnished(host, values)
-    with host:
-        yield host, said or "On the simulated host."
+    try:
+        with host:
+            yield host, said or "On the simulated host."
+    finally:
+        tell.done()
 
 
 def look(values: Mapping[str, Any], where: Literal["live", "simulated"] = "live") -> None:

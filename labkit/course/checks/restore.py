@@ -1,0 +1,116 @@
+"""Is the shop open again, as it was, within ten seconds?
+
+The machine `shop` has its orders on a disk, and what customers have in their baskets in its memory. At five o'clock
+somebody starts an upgrade, and it goes wrong: the orders are written over, and no program can be started any more.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from labkit.course.exercise import Verdict
+from labkit.host import Host, HostError, Machine
+from labkit.host.snapshots import HoldsContents
+
+__all__ = ["LIMIT", "Shop", "restored_goal"]
+
+LIMIT = 10.0
+"""Seconds of the host's own clock from the upgrade until the shop is as it was."""
+
+MEBI = 1 << 20
+DISK = "orders"
+
+
+class Shop:
+    """The machine, and what was in it when it was handed over.
+
+    Parameters
+    ----------
+    host : Host
+        Where it is; it can do ``"snapshots"`` and ``"contents"``.
+    values : mapping
+        The learner's: ``orders`` and ``baskets`` say how many MiB there are on the disk and in memory.
+    """
+
+    def __init__(self, host: Host, values: Mapping[str, Any]) -> None:
+        for ability in ("disks", "snapshots", "contents"):
+            if not (answer := host.can(ability)):
+                raise HostError(answer.reason, answer.remedy)
+        self.host = host
+        # The disk is raw: only a snapshot in files of its own can be taken of it.
+        self.machine: Machine = host.create("shop", disks=[host.disk(DISK, "8 MiB", format="raw")])
+        shop = _looked_through(self.machine)
+        shop.overwrite(DISK, [(0, int(values["orders"]) * MEBI)])
+        shop.hold(float(values["baskets"]))
+        self.was = dict(shop.contents(DISK))
+        self.upgraded: float | None = None
+
+    def __repr__(self) -> str:
+        when = "" if self.upgraded is None else f", upgraded {self.now - self.upgraded:.1f} s ago"
+        return f"the shop on the {self.host.kind} host: {self.machine.state}{when}"
+
+    @property
+    def now(self) -> float:
+        """The host's own clock, in s."""
+        clock = getattr(self.host, "now", None)
+        return time.monotonic() if clock is None else float(clock)
+
+    def upgrade(self) -> None:
+        """Start the upgrade; it goes wrong."""
+        if self.upgraded is not None:
+            raise HostError("The upgrade has been started already.", "Begin with a new shop.")
+        shop = _looked_through(self.machine)
+        shop.overwrite(DISK, [(0, MEBI)])
+        shop.ruin()
+        self.upgraded = self.now
+
+
+def _looked_through(machine: Machine) -> HoldsContents:
+    if not isinstance(machine, HoldsContents):
+        raise HostError("This host's machines cannot be looked through.", "Use labkit.simulated() or labkit.live().")
+    return machine
+
+
+def restored_goal(values: Mapping[str, Any], given: Shop | Callable[[Shop], object]) -> Verdict:
+    """All that the shop had is there again, less than `LIMIT` seconds after the upgrade.
+
+    Parameters
+    ----------
+    values : mapping
+        ``orders`` and ``baskets``, in MiB.
+    given : Shop or callable
+        The shop, after all is done; or what to do with a shop, `Shop.upgrade` included, which is then tried on a
+        simulated host.
+    """
+    if isinstance(given, Shop):
+        return _judged(given)
+    if not callable(given):
+        return Verdict(False, "A shop is needed, or a function that is given one.")
+    import labkit
+
+    with labkit.simulated() as host:
+        shop = Shop(host, values)
+        try:
+            given(shop)
+        except HostError as error:
+            return Verdict(False, str(error))
+        return _judged(shop)
+
+
+def _judged(shop: Shop) -> Verdict:
+    if shop.upgraded is None:
+        return Verdict(False, "The upgrade has not been started: the shop is open, and five o'clock is still to come.")
+    seconds = shop.now - shop.upgraded
+    found: dict[str, str] = {}
+    with suppress(HostError):
+        found = dict(_looked_through(shop.machine).contents(DISK))
+    wrong = [
+        words for key, words in (("disk", "its orders"), ("memory", "its baskets")) if found.get(key) != shop.was[key]
+    ]
+    if wrong:
+        return Verdict(False, f"The shop does not have {' and '.join(wrong)} as they were before the upgrade.")
+    took = f"It took {seconds:.1f} s from the upgrade until the shop was as it had been"
+    return Verdict(seconds < LIMIT, f"{took}." if seconds < LIMIT else f"{took}; {LIMIT:g} s are allowed.")

@@ -1,0 +1,153 @@
+"""What both hosts promise of networks: switches, the ports of machines on them, rules, and what gets through.
+
+Picture a switch on the wall with a row of sockets. Each socket is a *port*: one machine's cable is in it. The switch
+learns which address it hears at which port, and a port can be painted: machines at ports of one colour (one *VLAN*)
+hear each other, and nobody else. A port that carries several colours is a *trunk*. At each port there may be a
+doorkeeper with a list of rules, and a tap that lets only so much through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, runtime_checkable
+
+from labkit.host.observations import Observation
+
+__all__ = ["Action", "Direction", "Network", "Networked", "Port", "Reaching", "Rule", "Shape"]
+
+Action = Literal["accept", "drop", "reject"]
+Direction = Literal["in", "out", "both"]
+Reaching = Literal["icmp", "tcp", "udp"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One line of a doorkeeper's list; the first that fits decides, and what none fits is let through.
+
+    An answer to what was let through is let through too, whatever the list says, where `stateful` networks keep books
+    of who began.
+
+    Parameters
+    ----------
+    action : {"accept", "drop", "reject"}
+        Let it through; throw it away without a word; or throw it away and say so.
+    direction : {"in", "out", "both"}
+        Seen from the machine at the port: what comes to it, or what it sends.
+    protocol : {"any", "icmp", "tcp", "udp", "arp"}
+        Of what kind.
+    port : int or None
+        To which port of TCP or UDP, 1 to 65535; None for any.
+    source : str
+        From which IPv4 address or network, such as ``"10.0.0.5"`` or ``"10.0.0.0/24"``; empty for any.
+    """
+
+    action: Action
+    direction: Direction = "in"
+    protocol: Literal["any", "icmp", "tcp", "udp", "arp"] = "any"
+    port: int | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The most that a port takes from its machine, as a token bucket (libvirt's ``<bandwidth>`` has the same three).
+
+    Parameters
+    ----------
+    average : float
+        The steady rate, in Mbit/s.
+    peak : float or None
+        The rate up to which a burst may go, in Mbit/s; None for as fast as the card can.
+    burst : float
+        How much may go at more than the average, in MB (10^6 bytes).
+    """
+
+    average: float
+    peak: float | None = None
+    burst: float = 0.1
+
+
+@dataclass(frozen=True)
+class Port:
+    """A socket of a network's switch, and how it is set; made with `Network.port`, given to `Host.create`.
+
+    Parameters
+    ----------
+    network : str
+        The network's name.
+    vlan : int or None
+        The VLAN whose frames it takes and gives untagged (an *access* port), 1 to 4094; None for no VLAN.
+    trunk : tuple of int
+        The VLANs whose frames pass with their tags (a *trunk* port).
+    address : str
+        The IPv4 address of the machine's card on it, with its length, as in ``"10.0.0.5/24"``; the network gives the
+        next free one where it is empty.
+    rules : tuple of Rule
+        The doorkeeper's list, in order.
+    shape : Shape or None
+        What holds the machine's sending back.
+    spoof : bool
+        Whether the machine may send with an address that is not its own.
+    """
+
+    network: str
+    vlan: int | None = None
+    trunk: tuple[int, ...] = field(default=())
+    address: str = ""
+    rules: tuple[Rule, ...] = field(default=())
+    shape: Shape | None = None
+    spoof: bool = True
+
+
+@runtime_checkable
+class Network(Protocol):
+    """A switch that learns, on one host."""
+
+    name: str
+
+    def port(
+        self,
+        *,
+        vlan: int | None = None,
+        trunk: Iterable[int] = (),
+        address: str = "",
+        rules: Iterable[Rule] = (),
+        shape: Shape | None = None,
+        spoof: bool = True,
+    ) -> Port:
+        """A socket to plug a machine in: ``host.create("web", nics=[lan.port(vlan=10)])``."""
+
+    def table(self) -> Mapping[str, str]:
+        """Which machine the switch has learnt to be where: its ports by the machines' hardware addresses (MAC)."""
+
+    def remove(self) -> None:
+        """Take the switch away, once no machine is plugged in. Doing so twice is no error."""
+
+
+@runtime_checkable
+class Networked(Protocol):
+    """A host that has networks; for the ability ``"networks"``."""
+
+    def network(self, name: str, *, rules: Sequence[Rule] = ()) -> Network:
+        """Make a switch; `rules` stand before those of every port."""
+
+    def reach(
+        self, pairs: Iterable[tuple[str, str]] | None = None, protocol: Reaching = "icmp", port: int | None = None
+    ) -> Observation:
+        """Try who reaches whom: `reachable`, 1 or 0, for each ordered pair of machines, named ``m1>m2``.
+
+        A ping for ICMP, a connection for TCP, a packet and its answer for UDP. All pairs where none are named.
+        """
+
+    def capture(self, sender: str, target: str, count: int = 1) -> Observation:
+        """Let `sender` send frames to `target`, and count who sees them: `frames`, for every machine.
+
+        The frames are pings, an address resolution before the first where the sender does not know the target yet.
+        """
+
+    def transfer(self, sender: str, target: str, seconds: float, every: float = 0.5) -> Observation:
+        """Let `sender` send as much as it can: `rate` in Mbit/s and `bytes` in B, of the pair ``sender>target``.
+
+        The series has what arrived in each interval; `rate` is that of the second half, when all bursts are over.
+        """
