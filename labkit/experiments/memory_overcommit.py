@@ -24,15 +24,16 @@ Machines are `m1`, `m2` and so on.
 
 Quantities
 ----------
-reclaimed : what was got back from each machine in the end, in MiB. Page sharing may find less than is lacking.
-short : what is still lacking then, in MiB. It would have to be got back in another way, by swapping say; what that
-    would cost is not in `slowdown`.
+reclaimed : what was got back from each machine in the end by the way that was chosen, in MiB. Page sharing may find
+    less than is lacking.
+short : what is still lacking then, in MiB. The host swaps it, at random, as ESX does; `slowdown` has what that costs.
 slowdown : how many times longer the programs took, in 1.
 
 Theory: a balloon gets all that is lacking, and its cost is exact: free pages go first, then cold ones, and what is
 lacking still comes from those that programs work through, so that so large a part of them is missing at any time. What
-random swapping costs falls with time, as cold pages that have gone once never come back: no closed form here. What
-sharing finds is exact once the scanner has been round, as long as nobody writes.
+random swapping costs falls with time, as cold pages that have gone once never come back: no closed form here. All
+equal pages are found before the first is swapped, as on ESX, which shares while there is time and tries a page before
+it swaps it; so what sharing finds is exact as long as nobody writes, and where it is enough it costs nothing then.
 
 Bound between live and simulated
 --------------------------------
@@ -80,14 +81,13 @@ NEEDS = ("reclaim",)
 QUANTITIES = {"reclaimed": "MiB", "short": "MiB", "slowdown": "1"}
 LABELS = {
     "reclaimed": ("Memory got back", "Look at whether it is what was lacking."),
-    "short": ("Short: still lacking", "What sharing did not find would have to be swapped."),
-    "slowdown": ("Slowdown: how many times longer programs took (what is short is not reckoned in)", ""),
+    "short": ("Short: still lacking", "What sharing did not find the host swaps."),
+    "slowdown": ("Slowdown: how many times longer programs took", ""),
 }
 AT_FIRST = ("reclaim", "ratio", "store", "touches")
 ACTS = {
     "identical": ("reclaim", "sharing"),
     "writes": ("reclaim", "sharing"),
-    "store": ("reclaim", "balloon", "swap"),
 }
 HEADLINE = "slowdown"
 BOUNDS: dict[str, float] = {}
@@ -185,7 +185,8 @@ def theory(settings: Settings, weights: Mapping[str, float] | None = None) -> di
         longer = slowdown(settings.touches, missing, PAGING.stores[settings.store].value)
     if settings.reclaim == "sharing":
         reclaimed = _found(settings)
-        longer = 1.0 if settings.writes == 0 else None
+        enough = reclaimed is not None and reclaimed >= lacking * settings.memory
+        longer = 1.0 if enough and settings.writes == 0 else None
     found: dict[tuple[str, str], float | None] = {}
     short = None if reclaimed is None else max(0.0, settings.lacking - reclaimed)
     for name in settings.names:
@@ -194,9 +195,8 @@ def theory(settings: Settings, weights: Mapping[str, float] | None = None) -> di
 
 
 def _found(settings: Settings) -> float | None:
-    """What sharing gets back from a machine on average, in MiB, once the scanner has been round and nobody writes."""
-    rounds = settings.seconds * 100 / 0.020 / (settings.machines * settings.memory * PAGES_PER_MIB)
-    if settings.writes > 0 or rounds < 1:
+    """What sharing gets back from a machine on average, in MiB, where nobody writes."""
+    if settings.writes > 0:
         return None
     held = settings.working + settings.cold
     return settings.memory * held * settings.identical * (1 - 1 / settings.machines)

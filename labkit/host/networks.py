@@ -25,8 +25,8 @@ Reaching = Literal["icmp", "tcp", "udp"]
 class Rule:
     """One line of a doorkeeper's list; the first that fits decides, and what none fits is let through.
 
-    An answer to what was let through is let through too, whatever the list says, where `stateful` networks keep books
-    of who began.
+    An answer to what was let through is let through too, whatever the list says, where the network keeps books of who
+    began (`Networked.network`, `stateful`).
 
     Parameters
     ----------
@@ -35,9 +35,9 @@ class Rule:
     direction : {"in", "out", "both"}
         Seen from the machine at the port: what comes to it, or what it sends.
     protocol : {"any", "icmp", "tcp", "udp", "arp"}
-        Of what kind.
+        Of what kind. ``"any"`` is every IPv4 packet; address resolution is none, and only ``"arp"`` fits it.
     port : int or None
-        To which port of TCP or UDP, 1 to 65535; None for any.
+        To which port of TCP or UDP, 1 to 65535; None for any. It is where the packet goes to, in either direction.
     source : str
         From which IPv4 address or network, such as ``"10.0.0.5"`` or ``"10.0.0.0/24"``; empty for any.
     """
@@ -52,6 +52,9 @@ class Rule:
 @dataclass(frozen=True)
 class Shape:
     """The most that a port takes from its machine, as a token bucket (libvirt's ``<bandwidth>`` has the same three).
+
+    What the machine sends too fast waits in a queue, and is lost where that is full; what comes to the machine is not
+    held back. The bytes counted are those of whole Ethernet frames, without preamble and checksum.
 
     Parameters
     ----------
@@ -88,7 +91,7 @@ class Port:
     shape : Shape or None
         What holds the machine's sending back.
     spoof : bool
-        Whether the machine may send with an address that is not its own.
+        Whether the machine may send with an address (MAC or IPv4) that is not its own.
     """
 
     network: str
@@ -121,29 +124,47 @@ class Network(Protocol):
     def table(self) -> Mapping[str, str]:
         """Which machine the switch has learnt to be where: its ports by the machines' hardware addresses (MAC)."""
 
+    def forget(self) -> None:
+        """Let the switch forget all that it has learnt, as if it had just been switched on."""
+
     def remove(self) -> None:
         """Take the switch away, once no machine is plugged in. Doing so twice is no error."""
 
 
 @runtime_checkable
 class Networked(Protocol):
-    """A host that has networks; for the ability ``"networks"``."""
+    """A host that has networks; for the ability ``"networks"``.
 
-    def network(self, name: str, *, rules: Sequence[Rule] = ()) -> Network:
-        """Make a switch; `rules` stand before those of every port."""
+    ``"firewall"`` is the ability to have ports and networks with rules and ports without `Port.spoof`, ``"shaping"``
+    that to have ports with a shape.
+    """
+
+    def network(self, name: str, *, rules: Sequence[Rule] = (), stateful: bool = True) -> Network:
+        """Make a switch; `rules` stand before those of every port.
+
+        Where it is not `stateful`, the answer to what was let through has to pass the rules as everything else does.
+        """
 
     def reach(
-        self, pairs: Iterable[tuple[str, str]] | None = None, protocol: Reaching = "icmp", port: int | None = None
+        self,
+        pairs: Iterable[tuple[str, str]] | None = None,
+        protocol: Reaching = "icmp",
+        port: int | None = None,
+        claim: str = "",
     ) -> Observation:
         """Try who reaches whom: `reachable`, 1 or 0, for each ordered pair of machines, named ``m1>m2``.
 
-        A ping for ICMP, a connection for TCP, a packet and its answer for UDP. All pairs where none are named.
+        A ping for ICMP, a connection for TCP, a packet and its answer for UDP; somebody listens at `port`. All pairs
+        where none are named. With a `claim`, an IPv4 address, the sender gives that for its own; as no answer would
+        come back to it, `reachable` then says whether its first packet arrived.
         """
 
-    def capture(self, sender: str, target: str, count: int = 1) -> Observation:
-        """Let `sender` send frames to `target`, and count who sees them: `frames`, for every machine.
+    def capture(self, sender: str, target: str, count: int = 1, *, known: bool = True) -> Observation:
+        """Let `sender` ping `target`, and count who sees what it sends: `frames`, for every machine.
 
-        The frames are pings, an address resolution before the first where the sender does not know the target yet.
+        Counted are the sender's echo requests and its ARP requests; of the sender itself those that it sent. Sender and
+        target know each other's hardware address (MAC) already; where it is not `known`, both have forgotten it, and
+        the sender asks first.
         """
 
     def transfer(self, sender: str, target: str, seconds: float, every: float = 0.5) -> Observation:

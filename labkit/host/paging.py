@@ -45,10 +45,10 @@ class Paging:
                 assumed=True,
             ),
             "ssd": Parameter(
-                60 / 7200 / 2 / 1000,
+                110e-6,
                 "s",
-                "'microsecond latencies, about 1,000 times lower than physical disks': S. Drummonds, 'Solid State "
-                "Disks and Host Swapping', vpivot.com, 24 December 2009, of a disk that ESX swapped to",
+                "random read latency, typical, of a flash disk for servers: Intel Solid State Drive DC S4500/S4600 "
+                "Series, Product Specification",
             ),
         }
     )

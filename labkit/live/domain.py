@@ -16,7 +16,7 @@ from xml.etree.ElementTree import Element, SubElement
 from labkit.live.image import Image
 from labkit.live.ownership import EXPIRES_AFTER
 
-__all__ = ["MARK", "Shape", "describe", "mac_of", "reshape"]
+__all__ = ["MARK", "Shape", "describe", "fresh_mac", "mac_of", "reshape"]
 
 MARK = "https://labkit.example/machine/1"
 """The XML namespace of the mark that every domain made by labkit carries in its metadata."""
@@ -45,7 +45,7 @@ def _mark(domain: Element, host: str, owner: int) -> None:
     SubElement(metadata, f"{{{MARK}}}machine", marks)
 
 
-def _fresh_mac() -> str:
+def fresh_mac() -> str:
     """An address from the range that QEMU and KVM guests use, 52:54:00, with 24 random bits."""
     return "52:54:00:" + ":".join(f"{byte:02x}" for byte in secrets.token_bytes(3))
 
@@ -113,7 +113,7 @@ def describe(name: str, shape: Shape, image: Image, console: Path | None, *, hos
     _place(SubElement(devices, "controller", type="virtio-serial", index="0"), 3)
     # A card without a cable: it has its address, and nothing goes in or out.
     card = SubElement(devices, "interface", type="user")
-    SubElement(card, "mac", address=_fresh_mac())
+    SubElement(card, "mac", address=fresh_mac())
     SubElement(card, "model", type="virtio")
     SubElement(card, "link", state="down")
     SubElement(card, "rom", enabled="no")
@@ -142,7 +142,7 @@ def reshape(xml: str, name: str, console: Path, *, host: str, owner: int) -> str
         found.text = text
     _mark(domain, host, owner)
     for address in domain.iterfind("devices/interface/mac"):
-        address.set("address", _fresh_mac())
+        address.set("address", fresh_mac())
     for log in domain.iterfind("devices/*/log"):
         log.set("file", str(console))
     for serial in domain.iterfind("devices/*[@type='pty']"):

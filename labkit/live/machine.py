@@ -15,7 +15,7 @@ import psutil
 
 from labkit.host import HostError, Load
 from labkit.host.snapshots import Kind, Snapshot
-from labkit.live import attaching, contents, jobs, reaping, records, snapshots, storage, trimming, volumes
+from labkit.live import attaching, console, contents, jobs, reaping, records, snapshots, storage, trimming, volumes
 from labkit.live.agent import Agent, Finished
 from labkit.live.balloon import Gauge
 from labkit.live.capacity import OVERHEAD
@@ -288,6 +288,10 @@ class LiveMachine:
         if self._console_file is None or not self._console_file.exists():
             return ""
         return self._console_file.read_text(errors="replace")
+
+    def terminal(self, *, force: bool = False) -> console.LiveTerminal:
+        """Its serial port, to read and to type at; see `labkit.host.consoles.HasConsole`."""
+        return console.attach(self, force=force)
 
     def xml(self) -> str:
         """libvirt's description of the machine, the domain XML."""

@@ -20,6 +20,8 @@ LESSONS = {
     "01": ("pin", "requests", "inside", "harm", "programs"),
     "02": ("shares", "pin"),
     "03": ("balloon",),
+    "04": ("disks",),
+    "05": ("disks", "snapshots"),
 }
 """The lessons, and the abilities that each asks of a live host."""
 

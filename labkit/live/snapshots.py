@@ -174,9 +174,13 @@ def take(host: LiveHost, machine: LiveMachine, name: str, kind: Kind, freeze: bo
             handle = machine.domain.snapshotCreateXML(_description(host, machine, name, kept.state, over), flags)
             _note(host, machine, kept, over)
     except BaseException:
-        for path in [*over.values(), kept.state]:
-            if path is not None and not _in_use(machine, path):
+        for disk, path in over.items():
+            if _in_use(machine, path):  # an interrupt came when libvirt had done it all
+                _lay(machine.disks[disk], path)
+            else:
                 path.unlink(missing_ok=True)
+        if kept.state is not None:
+            kept.state.unlink(missing_ok=True)
         raise
     took = time.monotonic() - begun
     for disk, path in over.items():
@@ -192,7 +196,7 @@ def take(host: LiveHost, machine: LiveMachine, name: str, kind: Kind, freeze: bo
 
 
 def _in_use(machine: LiveMachine, path: Path) -> bool:
-    """Whether a machine already writes to a file, as an interrupt may come when libvirt has done it all."""
+    """Whether a machine writes to a file already."""
     try:
         return str(path) in machine.xml()
     except HostError:
@@ -231,6 +235,8 @@ def revert(host: LiveHost, machine: LiveMachine, snapshot: Snapshot) -> float:
     kept = machine.kept.get(getattr(snapshot, "name", ""))
     if kept is None or kept.snapshot != snapshot:
         raise HostError(f"{snapshot!r:.60} is no snapshot of {machine.name}.", "Take one of machine.snapshots.")
+    if host.machines.get(machine.name) is not machine:
+        raise HostError(f"{machine.name} has been switched off.", "Create a new machine.")
     if kept.handle is not None and machine.state != "running":
         raise HostError(
             f"{machine.name} has ended, and libvirt forgets internal snapshots of a machine like this with it.",

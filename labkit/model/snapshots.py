@@ -67,8 +67,8 @@ MEASURED = Measured(
     still={"internal": 1.0, "external": 0.45},
     back={"internal": (1.0, 250.0), "external": (1.2, 250.0)},
     disks_only=0.02,
-    where="as on two CPUs of a Xeon, QEMU 7.2.22 with TCG, a guest of 128 MiB, November 2026: the least of several runs "
-    "beside other work",
+    where="as on two CPUs of a Xeon, QEMU 7.2.22 with TCG, a guest of 128 MiB, November 2026: the least of several "
+    "runs beside other work",
 )
 
 

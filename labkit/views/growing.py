@@ -13,6 +13,7 @@ from typing import Any
 from labkit.experiments import writes as patterns
 from labkit.host import Host, HostError
 from labkit.host.disks import Disk
+from labkit.host.trimming import BLOCK
 from labkit.views.asked import Openers
 from labkit.views.commands import folded
 from labkit.views.diskmap import drawing
@@ -22,10 +23,8 @@ from labkit.views.watched import WatchedHost
 
 __all__ = ["growing_disk"]
 
-BLOCK = 4096  # bytes; what a guest's dd writes at once here
 HANDFULS = 12  # how often the live disk is looked at
-MOST = 400  # records; each is a program started in the guest, and takes some hundredths of a second
-_NOT_ZERO = "tr '\\0' x </dev/zero | dd iflag=fullblock conv=notrunc bs=4096"
+MOST = 4000  # records
 
 
 def growing_disk(
@@ -40,7 +39,7 @@ def growing_disk(
     Parameters
     ----------
     writes : str
-        What is written, as the setting `writes` of `disk-thin`; in whole blocks of 4096 bytes, 400 writes at most.
+        What is written, as the setting `writes` of `disk-thin`; in whole blocks of 4096 bytes, 4000 writes at most.
     format, size : str
         The disk's, as in `labkit.host.Host.disk`.
     open_live : callable, optional
@@ -70,7 +69,7 @@ def growing_disk(
     tell, show = Teller(), _Shown()
     try:
         with WatchedHost(Openers.of(open_live, None).open_live, tell) as watched:
-            live = _written(watched, format, size, places, lambda column: show(_beside(simulated, column)[0]))
+            live = _written(watched, format, size, places, lambda column: show(*_beside(simulated, column)))
         journal = watched.asked
     except HostError as error:
         live = ("", f"live: not run: {error}")
@@ -89,18 +88,12 @@ def _written(
     """Let a guest write, and draw its disk after each handful; the last drawing."""
     disk = host.disk("data", size, format=format)
     machine = host.create("m1", disks=[disk])
-    device = machine.device("data")
     each = -(-len(places) // HANDFULS)
     column = _column("live", disk)
     host.watching = True
     for first in range(0, len(places), each):
         host.progress(f"The guest writes record {first + 1} of {len(places)}", first / len(places))
-        commands = [
-            f"{_NOT_ZERO} of={device} count={length // BLOCK} seek={offset // BLOCK} 2>/dev/null"
-            for offset, length in places[first : first + each]
-        ]
-        if (ended := machine.execute(["/bin/sh", "-c", "; ".join(commands)])).status:
-            raise HostError(f"The guest could not write: {ended!r:.200}", "Run the cell again.")
+        machine.write("data", places[first : first + each])
         column = _column("live", disk)
         show(column)
     return column
@@ -132,15 +125,16 @@ class _Shown:
     def __init__(self) -> None:
         self._handle: Any = None
 
-    def __call__(self, page: str) -> None:
+    def __call__(self, page: str, said: str = "(the disk while it grew)") -> None:
         """Show another picture; an empty one in the end, as the cell's own result takes its place."""
         from IPython import get_ipython
 
         if getattr(get_ipython(), "kernel", None) is None or (self._handle is None and not page):
             return
-        from IPython.display import HTML, display
+        from IPython.display import display
 
+        bundle = {"text/html": page, "text/plain": said}
         if self._handle is None:
-            self._handle = display(HTML(page), display_id=True)
+            self._handle = display(bundle, raw=True, display_id=True)
         else:
-            self._handle.update(HTML(page))
+            self._handle.update(bundle, raw=True)

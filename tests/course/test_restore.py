@@ -15,7 +15,8 @@ def prudent(shop):
 
 
 def test_who_took_a_snapshot_before_is_done():
-    verdict = restored_goal(VALUES, prudent)
+    verdict = restored_goal(VALUES, prudent, "simulated")
+    assert verdict.said.endswith("On the simulated host.")
     assert verdict.done and "until the shop was as it had been" in verdict.said
 
 
@@ -54,5 +55,5 @@ def too_late(shop):
     ],
 )
 def test_everything_else_is_told_what_is_missing(what, said):
-    verdict = restored_goal(VALUES, what)
+    verdict = restored_goal(VALUES, what, "simulated")
     assert not verdict.done and said in verdict.said

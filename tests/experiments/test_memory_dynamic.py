@@ -1,5 +1,6 @@
 """Machines whose demand moves, under four policies, on the simulated host."""
 
+import math
 from itertools import groupby
 
 import pytest
@@ -45,7 +46,12 @@ def test_fixed_parts_by_hand():
         assert observation.value(name, "short") == pytest.approx(sum(short) / 8, abs=0.01)
         # 256 pages a second, and half a turn of a disk of 7,200 turns a minute for each that is missing
         longer = [1 + 256 * lack / amount * (60 / 7200 / 2) for lack, amount in zip(short, amounts, strict=True)]
-        assert observation.value(name, "slowdown") == pytest.approx(sum(longer) / 8, rel=1e-6)
+        assert observation.value(name, "slowdown") == pytest.approx(sum(longer) / 8, abs=NOISE)
+
+
+# A program comes to 4,000 pages and more at random; of what is missing in those the standard error is √(1/4/4000) at
+# most, and each missing one costs 256 × half a turn of the disk. Four times that:
+NOISE = 4 * math.sqrt(0.25 / 4000) * 256 * (60 / 7200 / 2)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +68,9 @@ def test_theory_and_simulation_agree_on_fixed_parts(settings):
     settings = validate(settings)
     observation, theory = seen(settings), memory_dynamic.theory(settings)
     for (machine, quantity), value in theory.items():
-        assert observation.value(machine, quantity) == pytest.approx(value, abs=0.01)
+        assert observation.value(machine, quantity) == pytest.approx(
+            value, abs=NOISE if quantity == "slowdown" else 0.01
+        )
 
 
 @pytest.mark.parametrize("policy", POLICIES)
@@ -87,6 +95,28 @@ def test_with_enough_for_all_nobody_is_short_for_long(policy):
         assert held and not any(held), (name, held)
     if policy in ("static", "esxi"):
         assert all(observation.value(name, "short") == 0 for name in settings.names)
+
+
+def test_rules_that_move_memory_leave_machines_less_short_on_average():
+    """What the lesson concludes, of the mean of seeds: each can do worse in one."""
+    short = dict.fromkeys(POLICIES, 0.0)
+    idle = dict.fromkeys(POLICIES, 0.0)
+    for seed in range(1, 13):
+        for policy in POLICIES:
+            found = seen(validate(Settings(policy=policy, seed=seed, touches=0)))
+            short[policy] += sum(found.value(f"m{number}", "short") for number in range(1, 5)) / 12
+            idle[policy] += sum(found.value(f"m{number}", "idle") for number in range(1, 5)) / 12
+    assert short["hyper-v"] < short["dynamic"] < short["esxi"] < short["static"]
+    assert short["hyper-v"] < 0.6 * short["static"] and short["dynamic"] < 0.85 * short["static"]
+    assert all(idle[policy] < 0.75 * idle["static"] for policy in POLICIES if policy != "static")
+
+
+def test_the_simulated_slowdown_is_not_reckoned(monkeypatch):
+    """Theory's arithmetic has no part in it."""
+    monkeypatch.setattr(memory_dynamic, "_mean_slowdown", None)
+    settings = Settings(steps=12, machines=2, host=300, high=200)
+    assert max(seen(settings).value(name, "slowdown") for name in settings.names) > 1.1
+    assert {seen(Settings(steps=3, touches=0)).value(f"m{number}", "slowdown") for number in range(1, 5)} == {1.0}
 
 
 def test_looking_at_what_is_used_leaves_less_idle_than_fixed_parts():
@@ -119,7 +149,7 @@ def test_what_is_wanted_is_drawn_once_and_for_each():
     for amounts in first.values():
         assert len(amounts) == 90 and min(amounts) >= 10 and max(amounts) <= 100
         runs = [len(list(group)) for _amount, group in groupby(amounts)]
-        assert len(runs) > 4 and all(8 <= run <= 16 for run in runs[:-1])
+        assert 4 < len(runs) < 12 and min(runs[:-1]) >= 8
     assert wanted(["a"], 5, 10, 100, 3)["a"] == first["a"][:5]
 
 

@@ -49,15 +49,20 @@ def test_what_is_lacking_is_got_back(how, ratio):
         {"ratio": 3.0, "seconds": 300.0},
         {"ratio": 2.0, "working": 0.8, "cold": 0.1, "seconds": 300.0},
         {"ratio": 4.0, "store": "ssd"},
-        {"reclaim": "sharing", "writes": 0.0, "seconds": 30.0},
-        {"reclaim": "sharing", "writes": 0.0, "identical": 0.0, "seconds": 30.0},
+        {"reclaim": "sharing", "writes": 0.0},
+        {"reclaim": "sharing", "writes": 0.0, "ratio": 1.1},
+        {"reclaim": "sharing", "writes": 0.0, "identical": 0.0},
         {"reclaim": "swap", "ratio": 1.0},
     ],
 )
 def test_theory_and_simulation_agree_where_there_is_a_theory(changed):
     settings, observation = seen(**changed)
     theory = memory_overcommit.theory(settings)
+    assert any(said is not None for said in theory.values())
     for (name, quantity), said in theory.items():  # both are of so many random draws that 4% is more than their noise
+        if said is None:
+            assert quantity == "slowdown" and observation.value(name, "short") > 0  # of random swapping
+            continue
         assert observation.value(name, quantity) == pytest.approx(said, rel=0.04, abs=0.02), quantity
 
 

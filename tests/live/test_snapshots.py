@@ -55,18 +55,24 @@ def test_back_and_forth_the_guest_knows_what_time_it_is(host, kind):
         machine.execute(["sh", "-c", f"echo {name} >/which; echo {name} | dd of={machine.device('data')} conv=fsync"])
         machine.snapshot(name, kind=kind, freeze=name == "two")
     machine.set(shares=256)
-    for name in ("two", "one", "two", "two"):
+    for name in ("two", "one", "two"):
+        if kind == "external" and len(told) == 2:  # also a machine that has ended by itself
+            machine.domain.destroy()
+            assert machine.state == "stopped"
         machine.revert(machine.snapshots[name])
         look = "cat /which; head -n 1 /dev/vdb; date +%s; head -c 16 /dev/urandom | hexdump -v -e '1/1 \"%x\"'"
         which, on_disk, clock, random = machine.execute(["sh", "-c", look]).output.split()
         assert (which, on_disk) == (name, name)
         assert abs(int(clock) - time.time()) < 30
         told.append(random)
-    assert len(set(told)) == 4, "random bytes came again"
+    assert len(set(told)) == 3, "random bytes came again"
     assert machine.state == "running" and machine.shares == 256
     assert machine.domain.schedulerParameters().get("cpu_shares", 256) == 256
     files = {path.name for path in disk.path.parent.iterdir()}
+    last = machine.snapshots["two"]
     machine.stop()
+    with pytest.raises(HostError, match="no snapshot of web"):
+        machine.revert(last)
     assert not any(name.endswith(".memory") for name in {path.name for path in disk.path.parent.iterdir()})
     if kind == "external":
         assert len(files) == 5, files  # the disk, what was written after each of two, and two memories
@@ -106,7 +112,7 @@ while True:
 
 
 def test_killed_in_the_middle_of_it_leaves_nothing(host):
-    for after in (0.1, 0.6, 1.3):
+    for after in (0.2, 1.0):
         child = subprocess.Popen([sys.executable, "-c", OPENS], stdout=subprocess.PIPE, text=True)
         root = child.stdout.readline().strip()
         assert child.stdout.readline() == "up\n"

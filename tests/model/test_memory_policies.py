@@ -37,6 +37,7 @@ def machines(draw, most=6):
 
 
 @pytest.mark.parametrize("policy", POLICIES.values(), ids=lambda policy: policy.name)
+@settings(deadline=None)
 @given(case=machines())
 def test_no_more_than_there_is_and_nobody_below_the_minimum(policy, case):
     seen, host = case
@@ -48,6 +49,7 @@ def test_no_more_than_there_is_and_nobody_below_the_minimum(policy, case):
 
 
 @pytest.mark.parametrize("policy", POLICIES.values(), ids=lambda policy: policy.name)
+@settings(deadline=None)
 @given(case=machines(), seed=st.integers(0, 99))
 def test_the_order_of_machines_decides_nothing(policy, case, seed):
     seen, host = case
@@ -72,6 +74,7 @@ def test_a_policy_cannot_be_changed():
     assert list(POLICIES) == ["static", "dynamic", "hyper-v", "esxi"]
 
 
+@settings(deadline=None)
 @given(case=machines(), policy=st.sampled_from(list(POLICIES.values())), floor=st.floats(0, 1))
 def test_moving_never_gives_more_than_there_is(case, policy, floor):
     """Whatever the floors are that guests cannot go below, and however much is free."""
@@ -106,6 +109,7 @@ def by_bisection(wishes, minima, weights, total):
     return parts(high)
 
 
+@settings(deadline=None)
 @given(data=st.data(), count=st.integers(1, 6))
 def test_shares_with_a_floor_and_a_ceiling(data, count):
     draw = lambda least, most: [data.draw(st.integers(least, most)) for _ in range(count)]  # noqa: E731
@@ -132,6 +136,7 @@ def test_what_is_used_and_some_to_spare():
     assert DYNAMIC.targets(seen, 300) == pytest.approx([180, 120])
 
 
+@settings(deadline=None)
 @given(
     committed=st.integers(0, 5000),
     limits=st.tuples(MIB, MIB).map(sorted),
@@ -176,7 +181,7 @@ def revoked(shares, active, minima, maxima, tax, total, page):
     return memory
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data(), tax=st.sampled_from([0, 0.25, 0.5, 0.75, 0.9]))
 def test_the_tax_against_revocation_page_by_page(data, tax):
     count = data.draw(st.integers(1, 4))
@@ -243,6 +248,7 @@ def test_states():
     assert ESXI.state(0.05, before="low") == "soft"
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 99), count=st.integers(2, 60), gone=st.integers(0, 60))
 def test_victims_keep_count(seed, count, gone):
     victims = Theirs(count, Random(seed))
@@ -275,7 +281,8 @@ def test_a_balloon_that_takes_what_is_worked_on():
     longer = 1 + 256 * (1 / 3 - 0.1) / 0.9 * PAGING.stores["disk"].value
     assert seen.value("m1", "slowdown") == pytest.approx(longer, rel=0.01)
     quick = reclaimed("balloon", Programs(0.9, 0.05, 0.0, 256, 0.0), store="ssd")
-    assert quick.value("m1", "slowdown") - 1 == pytest.approx((longer - 1) / 1000, rel=0.1)
+    flash = 110e-6 / (60 / 7200 / 2)  # the data sheet's latency over half a turn
+    assert quick.value("m1", "slowdown") - 1 == pytest.approx((longer - 1) * flash, rel=0.1)
 
 
 def test_a_host_that_swaps_at_random_does_worse_at_first_and_learns():
@@ -287,14 +294,50 @@ def test_a_host_that_swaps_at_random_does_worse_at_first_and_learns():
 
 
 def test_sharing_finds_what_is_equal_and_a_write_ends_it():
+    """Of four equal pages one is kept. Where that is enough, nothing is swapped, until somebody writes."""
     programs = Programs(0.5, 0.3, 0.4, 256, 0.0)
-    seen = reclaimed("sharing", programs)
+    seen = reclaimed("sharing", programs, ratio=1.2)
     found = sum(seen.value(f"m{number}", "reclaimed") for number in range(1, 5))
-    assert found == pytest.approx(32 * 0.8 * 0.4 * 3, rel=0.03)  # one of four is kept
-    assert seen.value("m1", "slowdown") == pytest.approx(1.0)
-    written = reclaimed("sharing", Programs(0.5, 0.3, 0.4, 256, 1.0))
-    assert sum(written.value(f"m{number}", "reclaimed") for number in range(1, 5)) < found
-    assert written.value("m2", "slowdown") > 1
+    assert found == pytest.approx(32 * 0.8 * 0.4 * 3, rel=0.03)
+    assert seen.value("m1", "slowdown") == pytest.approx(1.0) and not swapped(seen, "m1")
+    written = reclaimed("sharing", Programs(0.5, 0.3, 0.4, 256, 1.0), ratio=1.2, seconds=120)
+    assert sum(written.value(f"m{number}", "reclaimed") for number in range(1, 5)) < found * 0.6
+    assert written.value("m2", "slowdown") > 1 and swapped(written, "m2") > 0
+
+
+def swapped(seen, machine):
+    return next(line.values[0] for line in seen.series if (line.machine, line.quantity) == (machine, "swapped"))
+
+
+@pytest.mark.parametrize("how", MECHANISMS)
+@pytest.mark.parametrize("writes", [0.0, 0.5])
+def test_each_page_is_somewhere_and_what_is_lacking_is_gone(how, writes):
+    """Of a machine of 32 MiB a third is lacking, however it is got back: to a page, it takes no more than the rest."""
+    seen = reclaimed(how, Programs(0.5, 0.3, 0.4, 256, writes))
+    for name in ("m1", "m2", "m3", "m4"):
+        parts = {line.quantity: line.values[0] for line in seen.series if line.machine == name}
+        assert sum(parts.values()) == pytest.approx(32, abs=1e-6) and min(parts.values()) >= 0
+        gone = sum(parts.get(part, 0.0) for part in ("ballooned", "shared", "swapped"))
+        assert gone == pytest.approx(32 / 3, abs=2 / 256)
+        found = parts["shared"] if how == "sharing" else gone
+        assert seen.value(name, "reclaimed") == pytest.approx(found, abs=1e-9)
+
+
+def test_with_nothing_equal_sharing_is_swapping():
+    shared, swap = (reclaimed(how, Programs(0.5, 0.3, 0.0, 256, 0.2)) for how in ("sharing", "swap"))
+    assert shared.value("m1", "reclaimed") == 0
+    assert shared.value("m1", "slowdown") == pytest.approx(swap.value("m1", "slowdown"), abs=1e-9)
+
+
+def test_what_sharing_finds_need_not_be_swapped():
+    """At first a page of a random one of the machine's own is gone: as many as sharing did not find, of those left."""
+    programs = Programs(0.5, 0.3, 0.4, 256, 0.0)
+    shared, swap = (reclaimed(how, programs, seconds=2).value("m1", "slowdown") - 1 for how in ("sharing", "swap"))
+    found = 0.8 * 0.4 * 0.75  # of a machine's memory
+    own = 1 - 0.8 * 0.4
+    missing = (1 / 3 - found) / own * (1 - 0.4)  # of what is worked on 0.6 is its own
+    assert shared == pytest.approx(256 * missing * PAGING.stores["disk"].value, rel=0.25)
+    assert shared < swap / 2
 
 
 @pytest.mark.parametrize("how", MECHANISMS)

@@ -6,6 +6,8 @@ import pytest
 
 import labkit
 from labkit.host import CpuLoad, HostError, Snapshot
+from labkit.model.disks.branched import Branched
+from labkit.model.disks.qcow2 import Qcow2
 
 KIBI, MEBI = 1 << 10, 1 << 20
 
@@ -75,6 +77,21 @@ def test_after_going_back_the_room_is_used_again(host):
         machine.revert(snapshot)
         machine.overwrite("web-disk", [(0, 256 * KIBI)])
         assert machine.disks["web-disk"].file_bytes == length
+
+
+def test_what_a_snapshot_has_is_not_given_back_to_the_store():
+    plain = Branched(Qcow2(16 * MEBI))
+    plain.write(0, 256 * KIBI)
+    with_snapshot = Branched(plain)
+    taken = [plain.store_bytes(), with_snapshot.store_bytes()]
+    assert taken[0] == taken[1] == Qcow2.store_bytes(plain)
+    with_snapshot.keep(0)
+    before = with_snapshot.store_bytes()
+    for file in (plain, with_snapshot):
+        file.discard(0, 128 * KIBI)
+    assert taken[0] - plain.store_bytes() == 128 * KIBI
+    assert with_snapshot.store_bytes() - before == 64 * KIBI  # another table of places, and nothing freed
+    assert len(with_snapshot.places) == 2
 
 
 def test_time_passes_and_the_snapshot_tells_of_it(host):

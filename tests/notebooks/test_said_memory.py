@@ -57,6 +57,7 @@ def test_the_policies_leave_as_much_short_as_said(source):
     worst, best = max(short, key=short.get), max(idle, key=idle.get)
     assert f"short of {sum(short.values()):.0f} MiB on average, while {sum(idle.values()):.0f} MiB lie idle:" in source
     assert f"`{worst}` is short of {short[worst]:.0f}, and `{best}` has {idle[best]:.0f} to spare" in source
+    assert f"the mean of {load(DYNAMIC).Settings().steps} steps of a second each" in source
     others = [sum(of_all(policy, "short").values()) for policy in ("dynamic", "hyper-v", "esxi")]
     said = "With `dynamic` it is {:.0f}, with `hyper-v` {:.0f}, with `esxi` {:.0f} MiB"
     assert said.format(*others) in source

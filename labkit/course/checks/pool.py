@@ -14,6 +14,8 @@ from typing import Any, Literal
 from labkit.course.exercise import Verdict
 from labkit.host import Host, HostError
 from labkit.host.pools import Pool
+from labkit.views.running import Teller
+from labkit.views.watched import WatchedHost
 
 __all__ = ["TARGET", "below_goal", "full_pool", "look"]
 
@@ -98,26 +100,32 @@ def full_pool(values: Mapping[str, Any], where: Literal["live", "simulated"] = "
     """
     import labkit
 
-    said, host, place = "", None, None
+    said, host, place, tell = "", None, None, Teller()
     if where == "live":
-        print(
-            "Starting two machines and filling their disks; with real guests that takes some twenty seconds.",
-            flush=True,
-        )
+        print("Starting two machines and filling their disks; with real guests that takes half a minute.", flush=True)
         try:
-            host = labkit.live()
+            host = WatchedHost(lambda step: labkit.live(progress=step), tell, len(_KEPT))
             place = Place(host, values)
             said = f"On real guests ({host.name})."
         except HostError as error:
             if host is not None:
                 host.close()
             host, said = None, f"On the simulated host, as real guests cannot be had: {error}"
+            tell.done()
+        except BaseException:  # somebody stopped it: nothing is left behind
+            if host is not None:
+                host.close()
+            tell.done()
+            raise
     if host is None:
         host = labkit.simulated(cpus=2)
         place = Place(host, values)
-    with host:
-        assert place is not None
-        yield place, said or "On the simulated host."
+    try:
+        with host:
+            assert place is not None
+            yield place, said or "On the simulated host."
+    finally:
+        tell.done()
 
 
 def look(values: Mapping[str, Any], where: Literal["live", "simulated"] = "live") -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, Literal
 
 from labkit.course.exercise import Verdict
 from labkit.host import Host, HostError, Machine
@@ -74,7 +74,11 @@ def _looked_through(machine: Machine) -> HoldsContents:
     return machine
 
 
-def restored_goal(values: Mapping[str, Any], given: Shop | Callable[[Shop], object]) -> Verdict:
+def restored_goal(
+    values: Mapping[str, Any],
+    given: Shop | Callable[[Shop], object],
+    where: Literal["live", "simulated"] = "live",
+) -> Verdict:
     """All that the shop had is there again, less than `LIMIT` seconds after the upgrade.
 
     Parameters
@@ -82,8 +86,10 @@ def restored_goal(values: Mapping[str, Any], given: Shop | Callable[[Shop], obje
     values : mapping
         ``orders`` and ``baskets``, in MiB.
     given : Shop or callable
-        The shop, after all is done; or what to do with a shop, `Shop.upgrade` included, which is then tried on a
-        simulated host.
+        The shop, after all is done; or what to do with a shop, `Shop.upgrade` included, which is then tried.
+    where : {"live", "simulated"}
+        Where that is tried. With ``"live"`` on a real guest; where there can be none, on the simulated host, and the
+        verdict says why.
     """
     if isinstance(given, Shop):
         return _judged(given)
@@ -91,13 +97,26 @@ def restored_goal(values: Mapping[str, Any], given: Shop | Callable[[Shop], obje
         return Verdict(False, "A shop is needed, or a function that is given one.")
     import labkit
 
-    with labkit.simulated() as host:
-        shop = Shop(host, values)
+    said = "On the simulated host."
+    if where == "live":
         try:
-            given(shop)
+            with labkit.live() as host:
+                shop = Shop(host, values)
+                return _tried(shop, given, f"On a real guest ({host.name}).")
         except HostError as error:
-            return Verdict(False, str(error))
-        return _judged(shop)
+            said = f"On the simulated host, as real guests cannot be had: {error}"
+    with labkit.simulated() as host:
+        return _tried(Shop(host, values), given, said)
+
+
+def _tried(shop: Shop, given: Callable[[Shop], object], where: str) -> Verdict:
+    """What comes of doing that with a shop; the host's own refusals are told as they are."""
+    try:
+        given(shop)
+    except HostError as error:
+        return Verdict(False, f"{error} {where}")
+    verdict = _judged(shop)
+    return Verdict(verdict.done, f"{verdict.said} {where}")
 
 
 def _judged(shop: Shop) -> Verdict:

@@ -28,6 +28,7 @@ def card(
     *,
     network: str = "",
     switch: str = "",
+    bridge: str = "",
     vlan: int | None = None,
     trunk: tuple[int, ...] = (),
     filter: str = "",
@@ -43,13 +44,15 @@ def card(
     network : str
         The network of libvirt's that it is plugged into: a Linux bridge, with DHCP where the network has it.
     switch : str
-        Or the Open vSwitch. With neither it is plugged into nothing, as a saved boot's is.
+        Or the Open vSwitch.
+    bridge : str
+        Or a Linux bridge that is there. With none of the three it is plugged into nothing, as a saved boot's is.
     vlan : int, optional
         The VLAN of an access port, 1 to 4094; only of a switch.
     trunk : tuple of int
         The VLANs of a trunk port, tagged; only of a switch.
     filter : str
-        The nwfilter that its traffic passes through; only in a network.
+        The nwfilter that its traffic passes through; only in a network or a bridge.
     addresses : tuple of str
         The IP addresses that the filter's variable ``IP`` stands for.
     device : str
@@ -67,12 +70,14 @@ def card(
         )
     if (vlan is not None or trunk) and not switch:
         raise HostError("libvirt sets VLANs on ports of Open vSwitch only.", "Plug the machine into a switch.")
-    kind = "bridge" if switch else "network" if network else "ethernet"
+    kind = "bridge" if switch or bridge else "network" if network else "ethernet"
     made = Element("interface", type=kind)
     SubElement(made, "mac", address=mac)
     if switch:
         SubElement(made, "source", bridge=switch)
         SubElement(made, "virtualport", type="openvswitch")
+    elif bridge:
+        SubElement(made, "source", bridge=bridge)
     elif network:
         SubElement(made, "source", network=network)
     if vlan is not None or trunk:

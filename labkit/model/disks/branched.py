@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from labkit.model.disks.qcow2 import Qcow2
+from labkit.model.disks.qcow2 import BLOCK, ENTRY, Qcow2
 from labkit.model.disks.rounding import ceiling
 
 __all__ = ["Branched", "Leaf"]
@@ -68,9 +68,27 @@ class Branched(Qcow2):
         self._used = self._kept | leaf.used
         self.reopen()
 
+    def store_bytes(self) -> int:
+        """What the store gives the file: what snapshots have counts, too, whether the disk still has it or not."""
+        table = ceiling(self.size, self.unit * self._entries) * ENTRY
+        others = len(self._used) - ceiling(table, self.unit)
+        return others * self.unit + ceiling(table, BLOCK) * BLOCK
+
     def write(self, offset: int, length: int) -> None:
         """Find room for what is written, a new cluster and a new L2 table also where a snapshot has the old one."""
-        for cluster in range(offset // self.unit, (offset + length - 1) // self.unit + 1):
+        self._part(offset // self.unit, ceiling(offset + length, self.unit))
+        super().write(offset, length)
+
+    def discard(self, offset: int, length: int) -> None:
+        """Free the clusters that lie in a stretch as a whole, but those that a snapshot has."""
+        reaches_end = offset + length >= self.size
+        end = ceiling(self.size, self.unit) if reaches_end else (offset + length) // self.unit
+        self._part(ceiling(offset, self.unit), end)
+        super().discard(offset, length)
+
+    def _part(self, first: int, end: int) -> None:
+        """Leave to the snapshots what they have of some clusters of the disk, and of their tables."""
+        for cluster in range(first, end):
             if cluster in self._shared:
                 self._shared.discard(cluster)
                 self.places.pop(cluster, None)
@@ -78,4 +96,3 @@ class Branched(Qcow2):
             if table in self._shared_tables:
                 self._shared_tables.discard(table)
                 self._l2.discard(table)
-        super().write(offset, length)

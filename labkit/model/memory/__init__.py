@@ -2,7 +2,8 @@
 
 One idea a file: the numbers (`rules`), a guest's shelves (`guest`), the balloon (`balloon`), a program that fills
 memory (`filling`), all that one machine has of it (`holding`), equal pages (`sharing`) and who looks for them
-(`scanning`), what a guest wants (`demand`), what the host gets back (`reclaim`) and what it has to swap (`swapping`).
+(`scanning`), what a guest wants (`demand`), what the host gets back (`reclaim`), what it has to swap (`swapping`), and
+that beside equal pages (`together`).
 """
 
 from __future__ import annotations

@@ -51,6 +51,7 @@ class Working:
         self._random = random
         self._begun = self._latest = env.now
         self.done = 0
+        self._on = True
         env.process(self._run())
 
     @property
@@ -58,11 +59,16 @@ class Working:
         """How many times longer what it has done has taken than it would have undisturbed; 1 before anything is."""
         return (self._latest - self._begun) / (self.done * self._pause) if self.done else 1.0
 
+    def end(self) -> None:
+        """Work no more."""
+        self._on = False
+
     def _run(self) -> Generator[Any, Any, None]:
         draw = self._random.random
-        while self._working:
+        while self._working and self._on:
             page = int(draw() * self._working)
             wait = self._fetch(page, self._writes > 0 and draw() < self._writes)
             yield self._env.timeout(self._pause + wait)
-            self.done += 1
-            self._latest = self._env.now
+            if self._on:
+                self.done += 1
+                self._latest = self._env.now
