@@ -46,9 +46,12 @@ def live(
     uri: str | None = None,
     progress: Callable[[str, float], None] | None = None,
     *,
+    networks: bool = False,
     allow_changes: bool | None = None,
 ) -> LiveHost | ForeignHost:
     """Open a live host: the first that works here, or the one at `uri`; see `labkit.live.open_host`.
+
+    With `networks` it is a host that has virtual networks.
 
     Raises
     ------
@@ -57,4 +60,4 @@ def live(
     """
     from labkit.live import open_host
 
-    return open_host(uri, progress, allow_changes=allow_changes)
+    return open_host(uri, progress, networks=networks, allow_changes=allow_changes)

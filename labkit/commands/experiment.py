@@ -9,7 +9,7 @@ from typing import Any
 
 import labkit
 from labkit.commands import Answer, UsageError, columns, stages
-from labkit.experiments import NAMES, load, simulated_host
+from labkit.experiments import NAMES, live_host, load, simulated_host
 from labkit.experiments.outcome import Outcome, compare
 from labkit.experiments.settings import describe, from_text
 from labkit.host import Host, HostError
@@ -90,7 +90,7 @@ def _with_live(outcome: Outcome) -> tuple[Outcome, list[str]]:
     opened: list[Host] = []
 
     def live() -> Host:
-        opened.append(labkit.live(progress=stages()))
+        opened.append(labkit.live(progress=stages(), **live_host(outcome.settings)))
         return opened[0]
 
     try:

@@ -23,7 +23,7 @@ from typing import Any
 
 from labkit.experiments.settings import SettingError
 
-__all__ = ["NAMES", "SettingError", "load", "simulated_host"]
+__all__ = ["NAMES", "SettingError", "live_host", "load", "simulated_host"]
 
 NAMES = (
     "cpu-shares",
@@ -48,6 +48,7 @@ NAMES = (
     "memory-dynamic",
     "memory-sharing",
     "memory-overcommit",
+    "net-isolation",
 )
 
 
@@ -78,3 +79,14 @@ def simulated_host(settings: Any) -> dict[str, Any]:
     if own is not None and own is not simulated_host:
         return own(settings)
     return {"cpus": getattr(settings, "cpus", 2)}
+
+
+def live_host(settings: Any) -> dict[str, Any]:
+    """The keyword arguments with which `labkit.live` is opened for an experiment with these settings.
+
+    One that needs networks gets a host that has them. The experiment is the module in which the settings' class lies.
+    """
+    module = sys.modules.get(type(settings).__module__)
+    needs = getattr(module, "needs", None)
+    asked = needs(settings) if callable(needs) else getattr(module, "NEEDS", ())
+    return {"networks": True} if "networks" in asked else {}

@@ -56,6 +56,7 @@ __all__ = [
     "NEEDS",
     "QUANTITIES",
     "QUESTION",
+    "UNDISTURBED",
     "Settings",
     "adjust",
     "bounds",
@@ -69,6 +70,7 @@ NAME = "disk-convert"
 QUESTION = "What changes when a disk is converted into another format, and what does not?"
 LESSON = "04"
 NEEDS = ("disks",)
+UNDISTURBED = "the same writes make the same file, however long they take"
 QUANTITIES = {
     "file_bytes": "B",
     "guest_bytes": "B",

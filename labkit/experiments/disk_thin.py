@@ -53,6 +53,7 @@ __all__ = [
     "NEEDS",
     "QUANTITIES",
     "QUESTION",
+    "UNDISTURBED",
     "Settings",
     "adjust",
     "bounds",
@@ -66,6 +67,7 @@ NAME = "disk-thin"
 QUESTION = "How much of the store does a thin disk take?"
 LESSON = "04"
 NEEDS = ("disks",)
+UNDISTURBED = "the same writes make the same file, however long they take"
 QUANTITIES = {"file_bytes": "B", "guest_bytes": "B"}
 LABELS = {
     "file_bytes": (

@@ -58,6 +58,7 @@ __all__ = [
     "QUANTITIES",
     "QUESTION",
     "SHOWN",
+    "UNDISTURBED",
     "Settings",
     "bounds",
     "machines",
@@ -69,6 +70,7 @@ NAME = "disk-trim"
 QUESTION = "What does deleting in a guest give back to the store?"
 LESSON = "04"
 NEEDS = ("disks", "trim")
+UNDISTURBED = "the same writes make the same file, however long they take"
 QUANTITIES = {"file_bytes": "B", "guest_bytes": "B", "store_bytes": "B"}
 LABELS = {
     "file_bytes": ("Length of the file", "Look at whether it ever becomes less."),

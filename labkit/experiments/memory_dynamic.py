@@ -109,6 +109,9 @@ UNDISTURBED = "these are amounts of memory, and no matter of CPU time"
 BOUNDS = {"idle": 24.0, "short": 24.0}
 _USUAL = 12.0
 _COMES_TO = 4000  # pages that a simulated program comes to, at least, for its slowdown
+_COME_TO = 400_000  # pages that all of them come to, about, where there are so many that each comes to fewer
+_AS_MANY = 16.0  # MiB that a program works through at most: what counts is which part is missing
+_MOVED_AT_MOST = 2_000_000.0  # MiB that balloons and programs move, roughly; a simulated million takes seconds
 
 
 def _kept(promised: float) -> float:
@@ -162,6 +165,14 @@ class Settings:
         if self.minimum * self.machines > self.host:
             least = self.minimum * self.machines
             raise SettingError(f"host must be at least {least:g} MiB for {self.machines} machines, not {self.host:g}.")
+        # All is moved once at first, and then about every tenth step, as programs come and go.
+        moved = self.machines * self.promised * (1 + self.steps / 10)
+        if moved > _MOVED_AT_MOST:
+            fewer = max(0, int(10 * (_MOVED_AT_MOST / (self.machines * self.promised) - 1)))
+            raise SettingError(
+                f"{self.machines} machines of {self.promised:g} MiB and {self.steps} steps would take minutes: at most "
+                f"{fewer} steps with these, or fewer machines, or smaller ones."
+            )
 
 
 def bounds(settings: Settings) -> dict[str, float]:
@@ -249,13 +260,15 @@ def run(host: Host, settings: Settings) -> Observation:
 def _worked(host: ReclaimsMemory, settings: Settings, one: Governed, wishes: list[int]) -> float:
     """How many times longer programs take that a host lets work with what they have, in the mean over the steps."""
     everything = Programs(working=1.0, cold=0.0, identical=0.0, touches=settings.touches, writes=0.0)
-    seconds = _COMES_TO * (1 / settings.touches + PAGING.stores["disk"].value) if settings.touches else 0.0
+    pages = max(50, min(_COMES_TO, _COME_TO // (settings.machines * (1 + settings.steps // 8))))
+    seconds = pages * (1 / settings.touches + PAGING.stores["disk"].value) if settings.touches else 0.0
     name, found = one.machine.name, {}
     for wish, lack in set(zip(wishes, one.short, strict=True)):
         found[wish, lack] = 1.0
         if lack and seconds:
-            has = wish - lack
-            seen = host.reclaim({name: wish}, everything, "balloon", memory=has, store="disk", seconds=seconds)
+            less = min(1.0, _AS_MANY / wish)
+            all_of_it, has = less * wish, less * (wish - lack)
+            seen = host.reclaim({name: all_of_it}, everything, "balloon", memory=has, store="disk", seconds=seconds)
             found[wish, lack] = seen.value(name, "slowdown")
     return sum(found[pair] for pair in zip(wishes, one.short, strict=True)) / len(wishes)
 

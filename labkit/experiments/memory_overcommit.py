@@ -81,7 +81,7 @@ NEEDS = ("reclaim",)
 QUANTITIES = {"reclaimed": "MiB", "short": "MiB", "slowdown": "1"}
 LABELS = {
     "reclaimed": ("Memory got back", "Look at whether it is what was lacking."),
-    "short": ("Short: still lacking", "What sharing did not find the host swaps."),
+    "short": ("Short: not got back so, and swapped by the host", "What sharing did not find."),
     "slowdown": ("Slowdown: how many times longer programs took", ""),
 }
 AT_FIRST = ("reclaim", "ratio", "store", "touches")
@@ -92,6 +92,7 @@ ACTS = {
 HEADLINE = "slowdown"
 BOUNDS: dict[str, float] = {}
 _A_PAGE = 1 / PAGES_PER_MIB  # MiB
+_COME_TO_AT_MOST = 4_000_000  # pages that all programs come to; a simulated million takes a second or two
 UNBOUNDED = "Nothing of it is live: a guest of this course has no disk to swap to."
 NOT_LIVE = UNBOUNDED
 
@@ -140,6 +141,13 @@ class Settings:
         """
         if self.working + self.cold > 1:
             raise SettingError(f"working and cold together must be at most 1, not {self.working + self.cold:g}.")
+        come_to = self.machines * self.touches * self.seconds
+        if come_to > _COME_TO_AT_MOST:
+            seconds = _COME_TO_AT_MOST / (self.machines * self.touches)
+            raise SettingError(
+                f"{self.machines} machines that come to {self.touches:g} pages a second for {self.seconds:g} s would "
+                f"take minutes: at most {seconds:.0f} s with these, or fewer machines, or fewer touches."
+            )
 
 
 def bounds(settings: Settings) -> dict[str, float]:

@@ -11,10 +11,12 @@ size : how much each of them fills
 
 Quantities
 ----------
-saved : memory that the host does not need, as one page stands for several, in MiB. It is worked out from how much of
-    each machine's memory points to a page that is kept for several (live: ``ksm_merging_pages`` of its QEMU process),
-    less that of another machine of the same kind that fills nothing: guests of one image have much in common from the
-    start, and that is not the question here. Of n equal pages n - 1 are saved. Pages of zeros are not counted.
+saved : memory that the host does not need, as one page stands for several, in MiB. The simulated host counts the pages
+    that it keeps. Live it is worked out from how much of each machine's memory points to a page that is kept for
+    several (``ksm_merging_pages`` of its QEMU process), less that of another machine of the same kind that fills
+    nothing: guests of one image have much in common from the start, and that is not the question here. How many of
+    these pages the kernel keeps it tells for the whole computer only; there it is reckoned that of n equal pages one
+    is kept. Pages of zeros are not counted.
 
 It belongs to the machine `host`, as no guest sees it.
 
@@ -174,8 +176,11 @@ def _fill(host: Host, settings: Settings, afterwards: ExitStack) -> tuple[list[s
 def _saved(sharing: PageSharing, filled: list[str], control: str) -> float:
     """What is saved in the filled machines, in MiB.
 
-    What points to a common page in one of n machines that are filled alike does so in all n, and one of these is kept.
+    Where the host does not tell: what points to a common page in one of n machines that are filled alike does so in all
+    n, and one of these is kept.
     """
+    if sharing.saved is not None:
+        return sharing.saved
     before = sharing.merged(control)
     shared = math.fsum(sharing.merged(name) - before for name in filled)
     return shared * (len(filled) - 1) / len(filled)

@@ -53,6 +53,7 @@ __all__ = [
     "NEEDS",
     "QUANTITIES",
     "QUESTION",
+    "UNDISTURBED",
     "Settings",
     "bounds",
     "machines",
@@ -64,6 +65,7 @@ NAME = "snapshot-consistency"
 QUESTION = "What of a database does a snapshot have that is taken while it writes?"
 LESSON = "05"
 NEEDS = ("disks", "snapshots", "records")
+UNDISTURBED = "they are counts"
 QUANTITIES = {"lost": "1", "recovery": "1", "damaged": "1"}
 LABELS = {
     "lost": ("Records lost", "The longer the bar, the more of what was written is not in the snapshot.", "records"),

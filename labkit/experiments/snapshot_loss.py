@@ -46,6 +46,7 @@ __all__ = [
     "NEEDS",
     "QUANTITIES",
     "QUESTION",
+    "UNDISTURBED",
     "Settings",
     "bounds",
     "machines",
@@ -57,6 +58,7 @@ NAME = "snapshot-loss"
 QUESTION = "What is left when one layer of a chain of snapshots is lost?"
 LESSON = "05"
 NEEDS = ("disks",)
+UNDISTURBED = "what a file holds does not hang on time"
 QUANTITIES = {"readable": "B"}
 LABELS = {"readable": ("What can still be read", "Look at which layers a loss takes with it, and at the copy.")}
 BOUNDS = {"readable": 0.0}

@@ -25,6 +25,7 @@ def open_host(
     uri: str | None = None,
     progress: Callable[[str, float], None] | None = None,
     *,
+    networks: bool = False,
     allow_changes: bool | None = None,
 ) -> LiveHost | ForeignHost:
     """Open the first live host that works here, or somebody's host by its address.
@@ -37,6 +38,9 @@ def open_host(
         ``test:///default`` or ``esx://host``, opens a `ForeignHost`: the machines that are there already.
     progress : callable, optional
         Told in words what is going on, and how much of it is done from 0 to 1.
+    networks : bool
+        Whether the host is to have networks. It is then a private host: libvirt in namespaces of its own, from which
+        no traffic leaves, and all of which ends with this process.
     allow_changes : bool, optional
         Whether the machines of a foreign host may be changed, each by its name; they are only read where this is
         not given. Given for an address of QEMU's, True or False, the machines that are there already are meant, and
@@ -45,7 +49,7 @@ def open_host(
     Raises
     ------
     HostError
-        Where none works, with the remedy.
+        Where none works, or networks are asked for and an address is named; with the remedy.
     ValueError
         Where changes are allowed and no address is named.
     """
@@ -57,15 +61,21 @@ def open_host(
     uri = (uri or os.environ.get("LABKIT_URI", "")).strip()
     if allow_changes is not None and not uri:
         raise ValueError("allow_changes is about somebody's host: name its address, or leave it out")
+    if networks and uri:
+        raise HostError(
+            f"labkit makes no networks at {uri:.80}: they are for a host of its own.",
+            "Name no address, and unset LABKIT_URI, to have them.",
+        )
     if uri and (allow_changes is not None or not uri.startswith(("qemu:", "qemu+"))):
         from labkit.live.foreign import ForeignHost
 
         return ForeignHost(driver.named(uri), allow_changes=bool(allow_changes))
     from labkit.live.image import load
     from labkit.live.livehost import LiveHost
+    from labkit.live.private import shared
 
     with explained("open the live host"):
-        way = driver.named(uri) if uri else driver.embedded()
+        way = driver.named(uri) if uri else shared() if networks else driver.embedded()
         return LiveHost(way, load(), progress or (lambda _text, _done: None))
 
 
@@ -84,9 +94,10 @@ class _Openable(ModuleType):
         uri: str | None = None,
         progress: Callable[[str, float], None] | None = None,
         *,
+        networks: bool = False,
         allow_changes: bool | None = None,
     ) -> LiveHost | ForeignHost:
-        return open_host(uri, progress, allow_changes=allow_changes)
+        return open_host(uri, progress, networks=networks, allow_changes=allow_changes)
 
 
 sys.modules[__name__].__class__ = _Openable

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from labkit.host import Ability
 from labkit.live import balloon, caps, ksm, pools
 from labkit.live.native import NO_NETWORK
+from labkit.live.net.network import ability as network_ability
 
 if TYPE_CHECKING:
     from labkit.live.livehost import LiveHost
@@ -59,6 +60,7 @@ def ability_of(host: LiveHost, ability: str) -> Ability:
         "harm": Ability(True, "the guest's own kernel, told so by the agent"),
         "inside": agent,
         "network programs": NO_NETWORK,
+        **{name: network_ability(host, name) for name in ("networks", "firewall", "shaping")},
         "programs": _here(host, "one program on the host and in the guest") if host.image.serves else _OLD_IMAGE,
         "command": agent,
         "console": Ability(True, "the machine's serial port"),
@@ -103,6 +105,9 @@ def mechanisms_of(host: LiveHost) -> dict[str, str]:
         "harm",
         "throttle",
         "snapshots",
+        "networks",
+        "firewall",
+        "shaping",
     )
     found = {name: ability_of(host, name) for name in names}
     return {name: able.mechanism for name, able in found.items() if able} | {

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from labkit.live.livehost import LiveHost
     from labkit.live.machine import LiveMachine
 
-__all__ = ["MOST_DISKS", "attach", "checked_disks", "detach", "device_of", "release", "slots_for"]
+__all__ = ["MOST_CARDS", "MOST_DISKS", "attach", "checked_disks", "detach", "device_of", "release", "slots_for"]
 
 MOST_DISKS = 8
+MOST_CARDS = 4  # network cards
 UNKNOWN = ("vhdx", "parallels")  # QEMU knows them, and libvirt 9.0 has no word for them
 SLOTS = 3  # of a machine with a disk or two
 PATIENCE = 30.0  # seconds for the guest to see a disk come or go; beside others on a busy CPU it is slow
@@ -65,9 +66,10 @@ def checked_disks(host: LiveHost, disks: Sequence[LiveDisk], *, plugged: bool = 
     return disks
 
 
-def slots_for(disks: Sequence[LiveDisk]) -> int:
-    """How many slots a machine with these disks has: always a few more, so that few shapes have to be saved."""
-    return SLOTS if len(disks) <= SLOTS and disks else MOST_DISKS if disks else 0
+def slots_for(disks: Sequence[LiveDisk], nics: Sequence[object] = ()) -> int:
+    """How many slots a machine with these disks and network cards has: a few more, so that few shapes are saved."""
+    wanted = len(disks) + len(nics)
+    return next(slots for slots in (0, SLOTS, MOST_DISKS, MOST_DISKS + MOST_CARDS) if wanted <= slots)
 
 
 def description(disk: LiveDisk, target: str) -> str:

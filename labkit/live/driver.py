@@ -60,6 +60,11 @@ class Driver:
         """Whether libvirt runs as root and so may set control groups itself."""
         return os.geteuid() == 0 if self.root else urlsplit(self.uri).path == "/system"
 
+    @property
+    def where(self) -> str:
+        """In words where its machines run; for one whose directory is on this computer."""
+        return "this computer"
+
     def threads_here(self, process: int, threads: list[int]) -> list[int]:
         """The numbers out here of threads that QEMU names; `process` is its own number out here.
 

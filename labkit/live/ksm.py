@@ -170,6 +170,10 @@ class KernelSharing:
             ) from error
         return counts["ksm_merging_pages"] / PAGES_PER_MIB
 
+    @property
+    def saved(self) -> None:
+        """Not told: the kernel's ``pages_sharing`` counts all programs of the computer, not these machines alone."""
+
     def stop(self) -> None:
         """Part what was merged, and put all settings back. Stopping twice is no error."""
         if self._on:

@@ -14,17 +14,15 @@ from types import TracebackType
 from typing import Self
 
 from labkit.host import Ability, HostError, HostKind, Observation, Provenance, mebibytes
-from labkit.host.timing import Program
+from labkit.host.networks import Port
 from labkit.live import (
     abilities,
     accelerator,
     attaching,
-    boots,
     capacity,
     caps,
     changing,
     delegated,
-    native,
     observing,
     ownership,
     reaping,
@@ -37,11 +35,14 @@ from labkit.live.disks import LiveDisk, Shelf
 from labkit.live.domain import Shape
 from labkit.live.driver import Driver
 from labkit.live.errors import explained, translated
-from labkit.live.harm import harm, inside
+from labkit.live.further import DoesMore
 from labkit.live.image import Image
 from labkit.live.journal import Journal
 from labkit.live.ksm import KernelSharing
 from labkit.live.machine import LiveMachine
+from labkit.live.net import cables
+from labkit.live.net.host import HasNetworks
+from labkit.live.net.network import clear
 from labkit.live.pools import make_pool
 
 __all__ = ["LiveHost"]
@@ -49,7 +50,7 @@ __all__ = ["LiveHost"]
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,19}", re.ASCII | re.IGNORECASE)
 
 
-class LiveHost(BootsFromDisks):
+class LiveHost(HasNetworks, BootsFromDisks, DoesMore):
     """Real machines on this computer, through libvirt.
 
     Leaving its ``with`` block switches its machines off. Should the process that opened it be killed, a guardian
@@ -70,6 +71,7 @@ class LiveHost(BootsFromDisks):
     def __init__(
         self, driver: Driver, image: Image, progress: Callable[[str, float], None] = lambda _text, _done: None
     ) -> None:
+        super().__init__()
         self.driver = driver
         self.image = image
         self.progress = progress
@@ -105,7 +107,7 @@ class LiveHost(BootsFromDisks):
     @property
     def name(self) -> str:
         """The host in words."""
-        where = "this computer" if self.root else self.driver.uri
+        where = self.driver.where if self.root else self.driver.uri
         return f"live host, {where}, {self.accelerator.name}"
 
     def __repr__(self) -> str:
@@ -155,6 +157,7 @@ class LiveHost(BootsFromDisks):
         reservation: float = 0.0,
         maximum_vcpus: int | None = None,
         disks: Sequence[LiveDisk] = (),
+        nics: Sequence[Port] = (),
         cold: bool = False,
     ) -> LiveMachine:
         """Make a machine, switch it on, and return when the agent in it answers.
@@ -179,7 +182,7 @@ class LiveHost(BootsFromDisks):
         most = vcpus if maximum_vcpus is None else maximum_vcpus
         changing.within("maximum_vcpus", most, vcpus, 64)
         cpus = changing.checked_cpus(self, pin)
-        disks = attaching.checked_disks(self, disks)
+        disks, nics = attaching.checked_disks(self, disks), cables.checked_nics(self, nics)
         self.require_cap(caps.checked(cap), vcpus)
         if not isinstance(reservation, (int, float)) or isinstance(reservation, bool) or not reservation >= 0:
             raise ValueError(f"reservation is a number of CPUs, 0 or more, not {reservation!r:.40}")
@@ -188,7 +191,7 @@ class LiveHost(BootsFromDisks):
         self._reserve(name, size)
         machine = None
         try:
-            shape = Shape(vcpus, size, self.accelerator.name, most - vcpus, attaching.slots_for(disks))
+            shape = Shape(vcpus, size, self.accelerator.name, most - vcpus, attaching.slots_for(disks, nics))
             machine = starting.start(self, name, shape, cold=cold)
             machine.shares = shares
             with self._lock:
@@ -197,6 +200,8 @@ class LiveHost(BootsFromDisks):
             self.change(machine, shares=shares, pin=cpus, cap=cap)
             for disk in disks:
                 attaching.attach(self, machine, disk)
+            for port in nics:
+                cables.plug(self, machine, port)
             return machine
         except BaseException:
             if machine is not None:
@@ -275,6 +280,7 @@ class LiveHost(BootsFromDisks):
                 self._weights.pop(machine.name, None)
         for disk in list(machine.disks.values()):
             attaching.release(machine, disk)
+        cables.pull_out(machine)
         if self.root:
             self.console_file(machine.name).unlink(missing_ok=True)
 
@@ -344,22 +350,6 @@ class LiveHost(BootsFromDisks):
             raise ValueError("seconds and every must be above 0")
         return observing.observe(self, list(self._machines.values()), seconds, every)
 
-    def times(self, program: Program, guest: LiveMachine) -> Observation:
-        """Time a small program here and in a guest; see `labkit.host.timing.TimesPrograms`."""
-        return native.times(self, program, guest)
-
-    def boot(self, name: str, start: str) -> tuple[LiveMachine, Observation]:
-        """Switch a machine on and keep what happened when; see `labkit.host.timing.BootsMachines`."""
-        return boots.boot(self, name, start)
-
-    def harm(self, machine: LiveMachine, how: str) -> str:
-        """Let a machine do harm to itself; see `labkit.host.harm.HarmsMachines`."""
-        return harm(self, machine, how)
-
-    def inside(self, machine: LiveMachine) -> dict[str, str]:
-        """What a machine sees of itself; see `labkit.host.harm.HarmsMachines`."""
-        return inside(machine)
-
     def provenance(self) -> Provenance:
         """Where this host's observations come from."""
         versions = {**self.versions, "kernel": platform.release()}
@@ -387,6 +377,7 @@ class LiveHost(BootsFromDisks):
             self._machines.clear()
             for domain in self._domains():
                 self.end_domain(domain)
+            clear(self)
             self.shelf.clear()
 
     def _domains(self) -> list[str]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from labkit.live.disks import LiveDisk
     from labkit.live.livehost import LiveHost
+    from labkit.live.net.cables import Cable
 
 __all__ = ["LiveMachine"]
 
@@ -80,6 +81,7 @@ class LiveMachine:
         self.agent = Agent(domain, name)
         self.jobs: list[jobs.LiveJob] = []
         self.disks: dict[str, LiveDisk] = {}
+        self.cables: list[Cable] = []
         self.volumes: dict[str, volumes.LiveVolume] = {}
         self.tallied = False  # whether an observation tells of its disks
         self.kept: dict[str, snapshots.Kept] = {}
@@ -169,7 +171,8 @@ class LiveMachine:
 
         with translated(f"ask QEMU about {self.name}"):
             answer = libvirt_qemu.qemuMonitorCommand(self.domain, '{"execute": "query-cpus-fast"}', 0)
-        return [cpu["thread-id"] for cpu in json.loads(answer)["return"]]
+        numbers = [cpu["thread-id"] for cpu in json.loads(answer)["return"]]
+        return self.host.driver.threads_here(self.process, numbers)
 
     def set(
         self,

@@ -31,6 +31,9 @@ _OF_SLICES = {
     "filling": "a program that writes pages of known content",
     "harm": "a machine that is gone, or that asks for CPU time",
     "inside": "what the machine was given",
+    "networks": "a switch that learns, with VLANs (IEEE 802.1D and 802.1Q)",
+    "firewall": "a list of rules at each port, and a book of conversations",
+    "shaping": "a token bucket at each port",
     "network programs": "a program of the model, with the published costs of leaving a guest",
     "reclaim": "a balloon, random swapping, or a scanner for equal pages",
     "throttle": "a leaky bucket before each disk, as in QEMU",
@@ -51,7 +54,6 @@ _WHY_NOT = {
     "export": ("A simulated disk has no bytes that could be packed up.", _LIVE),
     "command": ("A simulated machine has no inside that a command could run in.", _LIVE),
     "migrate": ("The simulated host has no peer to migrate to yet.", ""),
-    "networks": ("The simulated host has no networks yet.", ""),
     "reservation": (
         "{title} know no reservation of CPU time, only shares, caps and pinning.",
         'Take labkit.simulated(mode="fluid"), or cap the other machines.',

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import simpy
 
-from labkit.host import Observation, Provenance, Row, Series
+from labkit.host import DiskLoad, MemoryLoad, Observation, Provenance, Row, Series
 from labkit.host.gauges import Gauges
 from labkit.host.tallies import Tallies
 from labkit.model.chart import Chart
@@ -44,8 +44,10 @@ def observe(host: SimulatedHost, seconds: float, every: float) -> Observation:
     count = max(math.ceil(seconds / every - 1e-9), 1)
     ends = [min(step * every, seconds) for step in range(1, count)] + [seconds]
     times: list[float] = []
+    # Where nothing runs on a CPU there is nothing on the chart; who fills memory is not on it.
+    drawing = any(not isinstance(machine.job.load, (MemoryLoad, DiskLoad)) for machine in busy if machine.job)
     for end in ends:
-        while start + end - host.now > LOOK:
+        while drawing and start + end - host.now > LOOK:
             host.advance(host.now + LOOK)
             chart.look()
         host.advance(start + end)

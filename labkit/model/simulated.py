@@ -14,27 +14,24 @@ from typing import Literal
 import simpy
 from simpy.events import Event, Timeout
 
-from labkit.host import Ability, DiskLoad, HostError, MemoryLoad, Observation, mebibytes
+from labkit.host import Ability, DiskLoad, HostError, MemoryLoad, Observation
+from labkit.host.networks import Port, Reaching, Rule
 from labkit.host.paging import Programs
 from labkit.host.timing import Program
 from labkit.model.abilities import ability_of
-from labkit.model.arguments import (
-    checked_cap,
-    checked_name,
-    checked_pin,
-    checked_reservation,
-    checked_seconds,
-    checked_whole,
-)
+from labkit.model.arguments import checked_seconds, checked_whole
 from labkit.model.booting import boot
 from labkit.model.disks import SimulatedDisk, checked_disks, make_disk
 from labkit.model.harm import harm, inside
 from labkit.model.jobs import LONGEST, SimulatedJob
 from labkit.model.loads import drive
-from labkit.model.machine import SHARES, SimulatedMachine
-from labkit.model.memory import MEMORY_RULES, SimulatedSharing
+from labkit.model.machine import SimulatedMachine
+from labkit.model.memory import SimulatedSharing
 from labkit.model.memory.swapping import reclaim
+from labkit.model.net import Cabinet, SimulatedNetwork, capture, reach, transfer
 from labkit.model.observing import observe
+from labkit.model.ordered import checked_order
+from labkit.model.pagesharing import share_pages
 from labkit.model.pool import SimulatedPool
 from labkit.model.rules import RULES
 from labkit.model.scheduler import Scheduler
@@ -43,7 +40,6 @@ from labkit.model.timing import times
 __all__ = ["SimulatedHost"]
 
 CPUS = 256
-MACHINES = 10_000
 INTERVALS = 100_000
 
 
@@ -96,6 +92,7 @@ class SimulatedHost:
         self.scheduler = Scheduler(self.env, self.rules, self.cpus, self.seed)
         self._machines: dict[str, SimulatedMachine] = {}
         self._disks: dict[str, SimulatedDisk] = {}
+        self._cabinet = Cabinet(self)
         self._journal: list[str] = []
         self._starting: list[SimulatedJob] = []
         self.sharing: SimulatedSharing | None = None
@@ -123,6 +120,7 @@ class SimulatedHost:
         reservation: float = 0.0,
         maximum_vcpus: int | None = None,
         disks: Sequence[SimulatedDisk] = (),
+        nics: Sequence[Port] = (),
     ) -> SimulatedMachine:
         """Make a machine and switch it on.
 
@@ -138,32 +136,20 @@ class SimulatedHost:
             Where an argument is outside its range.
         """
         self.check_open()
-        name = checked_name(name)
-        vcpus = checked_whole("vcpus", vcpus, 1, 64)
-        size = mebibytes(memory)
-        shares = checked_whole("shares", shares, *SHARES)
-        allowed = checked_pin(pin, self.cpus)
-        cap = checked_cap(cap)
-        most = vcpus if maximum_vcpus is None else checked_whole("maximum_vcpus", maximum_vcpus, vcpus, 64)
-        if checked_reservation(reservation, self.cpus):
-            answer = self.can("reservation")
-            raise HostError(answer.reason, answer.remedy)
-        if name in self._machines:
-            raise HostError(f"This host has a machine {name} already.", "Choose another name, or stop that one.")
-        if len(self._machines) >= MACHINES:
-            raise HostError(f"This host carries {MACHINES} machines at most, and has them.", "Stop some first.")
-        own = checked_disks(disks, self._disks)
-        machine = SimulatedMachine(self, name, vcpus, size, shares, allowed, most)
+        order = checked_order(self, name, vcpus, memory, shares, pin, cap, reservation, maximum_vcpus)
+        own, ports = checked_disks(disks, self._disks), self._cabinet.checked(nics)
+        machine = SimulatedMachine(
+            self, order.name, order.vcpus, order.memory, order.shares, order.pin, order.maximum_vcpus
+        )
         for disk in own:
-            disk.machine, machine.disks[disk.name] = name, disk
-        if cap < inf:
-            self.scheduler.cap(machine.group, cap)
-        self._machines[name] = machine
-        pinned = "" if pin is None else f" pin={','.join(map(str, sorted(allowed)))}"
-        capped = "" if cap == inf else f" cap={cap:g}"
-        grows = "" if most == vcpus else f" maximum_vcpus={most}"
-        grows += f" disks={','.join(machine.disks)}" * bool(own)
-        self.note(f"create {name} vcpus={vcpus} memory={size:g}MiB shares={shares}{pinned}{capped}{grows}")
+            disk.machine, machine.disks[disk.name] = order.name, disk
+        if order.cap < inf:
+            self.scheduler.cap(machine.group, order.cap)
+        self._cabinet.plug(order.name, ports)
+        self._machines[order.name] = machine
+        has = f" disks={','.join(machine.disks)}" * bool(own)
+        has += f" nics={','.join(port.network for port in ports)}" * bool(ports)
+        self.note(f"create {order}{has}")
         return machine
 
     def disk(
@@ -183,6 +169,32 @@ class SimulatedHost:
         """Make a store that disks can fill; see `labkit.host.pools.HasPools`."""
         self.check_open()
         return SimulatedPool(self, size)
+
+    def network(self, name: str, *, rules: Sequence[Rule] = (), stateful: bool = True) -> SimulatedNetwork:
+        """Make a switch; see `labkit.host.networks.Networked.network`."""
+        self.check_open()
+        return self._cabinet.make(name, rules, stateful)
+
+    def reach(
+        self,
+        pairs: Iterable[tuple[str, str]] | None = None,
+        protocol: Reaching = "icmp",
+        port: int | None = None,
+        claim: str = "",
+    ) -> Observation:
+        """Try who reaches whom; see `labkit.host.networks.Networked.reach`."""
+        self.check_open()
+        return reach(self._cabinet, pairs, protocol, port, claim)
+
+    def capture(self, sender: str, target: str, count: int = 1, *, known: bool = True) -> Observation:
+        """Count who sees the frames of a ping; see `labkit.host.networks.Networked.capture`."""
+        self.check_open()
+        return capture(self._cabinet, sender, target, count, known)
+
+    def transfer(self, sender: str, target: str, seconds: float, every: float = 0.5) -> Observation:
+        """Let a machine send as much as it can; see `labkit.host.networks.Networked.transfer`."""
+        self.check_open()
+        return transfer(self._cabinet, sender, target, seconds, every)
 
     def reclaim(
         self, machines: Mapping[str, float], programs: Programs, how: str, *, memory: float, store: str, seconds: float
@@ -218,14 +230,7 @@ class SimulatedHost:
             Where `rate` is outside its range.
         """
         self.check_open()
-        if not (able := self.can("sharing")):
-            raise HostError(able.reason, able.remedy)
-        if self.sharing is not None:
-            raise HostError("This host shares equal pages already.", "Stop that first.")
-        if rate is not None and not 50 <= rate <= 1_000_000:
-            raise ValueError(f"rate is a number of pages per second from 50 to 1000000, not {rate!r:.40}")
-        pages = {name: machine.holding.pages for name, machine in sorted(self._machines.items())}
-        self.sharing = SimulatedSharing(self.env, pages, MEMORY_RULES[self.rules.name], rate, self._shares_no_more)
+        self.sharing = share_pages(self, rate, self._shares_no_more)
         self.note(f"share equal pages{'' if rate is None else f' rate={rate:g}/s'}")
         return self.sharing
 
@@ -317,6 +322,7 @@ class SimulatedHost:
         for disk in machine.disks.values():
             disk.machine = ""
         machine.disks.clear()
+        self._cabinet.unplug(machine.name)
         del self._machines[machine.name]
 
     def begin(self, job: SimulatedJob) -> None:
@@ -350,6 +356,10 @@ class SimulatedHost:
         limit = "" if timeout is None else f" or seconds={timeout:g}"
         self.note(f"wait until the load is over{limit}")
         self._run(event if timeout is None else event | Timeout(self.env, timeout))
+
+    def run_until(self, event: Event, seconds: float) -> None:
+        """Run the clock until an event has come, or some seconds are over."""
+        self._run(event | Timeout(self.env, seconds))
 
     def advance(self, until: float) -> None:
         """Run the clock to a moment."""

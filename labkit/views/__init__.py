@@ -11,15 +11,24 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from labkit.views.console import Console, consoles
     from labkit.views.figures import figure
     from labkit.views.panel import Panel
     from labkit.views.pictures import host_picture
     from labkit.views.running import run
     from labkit.views.text import table
 
-__all__ = ["Panel", "figure", "host_picture", "run", "table"]
+__all__ = ["Console", "Panel", "consoles", "figure", "host_picture", "run", "table"]
 
-_HOMES = {"Panel": "panel", "figure": "figures", "host_picture": "pictures", "run": "running", "table": "text"}
+_HOMES = {
+    "Console": "console",
+    "Panel": "panel",
+    "consoles": "console",
+    "figure": "figures",
+    "host_picture": "pictures",
+    "run": "running",
+    "table": "text",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -41,10 +41,10 @@ def _simulated(settings: Any) -> Host:
     return labkit.simulated(**experiments.simulated_host(settings))
 
 
-def _live(tell: Callable[[str, float], None] | None = None) -> Host:
+def _live(tell: Callable[[str, float], None] | None = None, settings: Any = None) -> Host:
     import labkit
 
-    return labkit.live(progress=tell)
+    return labkit.live(progress=tell, **experiments.live_host(settings))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,9 +62,12 @@ class Openers:
     live: Callable[[], Host] = _live
     simulated: Callable[[Any], Host] = _simulated
 
-    def open_live(self, tell: Callable[[str, float], None]) -> Host:
-        """Open the live host; labkit's own tells meanwhile what it is doing, and how much of it is done."""
-        return _live(tell) if self.live is _live else self.live()
+    def open_live(self, tell: Callable[[str, float], None], settings: Any = None) -> Host:
+        """Open the live host; labkit's own tells meanwhile what it is doing, and how much of it is done.
+
+        It is one that has what an experiment with these settings needs.
+        """
+        return _live(tell, settings) if self.live is _live else self.live()
 
     @classmethod
     def of(cls, live: Callable[[], Host] | None, simulated: Callable[[Any], Host] | None) -> Openers:

@@ -18,7 +18,7 @@ from labkit.host import Observation
 from labkit.views import text
 from labkit.views.palette import COLUMNS, look
 from labkit.views.picture import Picture
-from labkit.views.words import Quantity, decimals, family, number, quantity
+from labkit.views.words import Quantity, family, number, quantity
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,7 +72,9 @@ def _longest(rows: list[dict[str, Any]], columns: list[str]) -> float:
     return max([row[column] for row in rows for column in columns if row[column] is not None], default=1.0) or 1.0
 
 
-def _bars(axes: Axes, rows: list[dict[str, Any]], columns: list[str], longest: float, looks: dict[str, int]) -> None:
+def _bars(
+    axes: Axes, rows: list[dict[str, Any]], columns: list[str], longest: float, looks: dict[str, int], places: int
+) -> None:
     thick = 0.8 / len(columns)
     for index, row in enumerate(rows):
         for place, column in enumerate(columns):
@@ -89,7 +91,7 @@ def _bars(axes: Axes, rows: list[dict[str, Any]], columns: list[str], longest: f
             else:
                 how |= {"facecolor": colour}
             axes.barh(at, value, thick * 0.86, **how)
-            said = f"{number(value, decimals(row['unit']))} {column}"
+            said = f"{number(value, places)} {column}"
             axes.text(value + longest * 0.015, at, said, va="center", fontsize=7.5)
 
 
@@ -110,7 +112,7 @@ def _panel(
         names = [row["machine"] for row in rows]
         left = max(0.1, 0.03 + 0.02 * max(map(len, names)))
         axes = drawn.add_axes((left, 0.47 / height, 0.99 - left, (height - 0.47 - above) / height), facecolor="none")
-        _bars(axes, rows, columns, longest, looks)
+        _bars(axes, rows, columns, longest, looks, words.places)
         axes.set_yticks(range(len(rows)), names)
         axes.set_ylim(len(rows) - 0.5, -0.5)  # the first machine on top, and room also for a bar that is not there
         axes.set_xlim(0, longest * 1.42)

@@ -177,7 +177,9 @@ def entry(
     put : callable
         Keeps numbers with the frame, and says where they begin.
     """
-    curves, promises, rows = list(curves), promised(outcome), []
+    units = outcome.experiment.QUANTITIES
+    curves = [curve for curve in curves if units.get(curve.quantity, "MiB") == "MiB"]
+    promises, rows = promised(outcome), []
     present: set[str] = set()
     for column in _COLUMNS:
         now, over_time = _seen(outcome, column), _lines(curves, column)

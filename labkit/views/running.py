@@ -190,7 +190,7 @@ def _with_live(outcome: Outcome, openers: Openers) -> tuple[Outcome, list[str]]:
 
     def open_watched() -> Host:
         stop_running(why=TAKEN_OVER)  # a panel's guests would take part in the measurement
-        opened.append(WatchedHost(openers.open_live, tell, machines))
+        opened.append(WatchedHost(lambda step: openers.open_live(step, outcome.settings), tell, machines))
         return opened[-1]
 
     why = ""

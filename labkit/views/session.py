@@ -7,6 +7,7 @@ be compared at every point. One session runs at a time: two would measure each o
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -129,7 +130,8 @@ class Session:
         try:
             self._take_the_floor()
             machines = machines_of(self.experiment, self.settings)
-            with WatchedHost(self.openers.open_live, self._booting, machines, self._stop) as host:
+            opens = functools.partial(self.openers.open_live, settings=self.settings)
+            with WatchedHost(opens, self._booting, machines, self._stop) as host:
                 if streams(self.experiment):
                     self._watch(host)
                 else:

@@ -16,7 +16,6 @@ from labkit.experiments.outcome import Outcome, bound_of
 from labkit.host import Observation
 from labkit.views.words import (
     Quantity,
-    decimals,
     family,
     listed,
     number,
@@ -255,12 +254,15 @@ def table(outcome: Outcome) -> str:
     names = [*(row["machine"] for row in outcome.rows), *([_ALL_OF_THEM] if _sums(outcome.experiment) else [])]
     wide = max([len(_HEAD[0]), *map(len, names)])
     for name, rows in by_quantity(outcome.rows).items():
-        lines += ["", quantity(outcome.experiment, name).heading]
-        lines.append(f"{_HEAD[0]:<{wide}}  {_HEAD[1]:>9}  {_HEAD[2]:>9}  {_HEAD[3]:>9}  {_HEAD[4]:>16}")
-        for row in [*rows, *together(outcome.experiment, name, rows)]:
-            places = decimals(row["unit"])
-            shown = "  ".join(f"{number(row[column], places):>9}" for column in _HEAD[1:4])
-            lines.append(f"{row['machine']:<{wide}}  {shown}  {signed(error(row), places):>16}")
+        words = quantity(outcome.experiment, name)
+        rows = [*rows, *together(outcome.experiment, name, rows)]
+        cells = [[number(row[column], words.places) for column in _HEAD[1:4]] for row in rows]
+        each = max(9, *(len(cell) for row in cells for cell in row))
+        lines += ["", words.heading]
+        lines.append("  ".join([f"{_HEAD[0]:<{wide}}", *(f"{head:>{each}}" for head in _HEAD[1:4]), f"{_HEAD[4]:>16}"]))
+        for row, shown in zip(rows, cells, strict=True):
+            numbers = [f"{cell:>{each}}" for cell in shown]
+            lines.append("  ".join([f"{row['machine']:<{wide}}", *numbers, f"{signed(error(row), words.places):>16}"]))
     lines += ["", reading(outcome), *host_lines(outcome)]
     if notice := disturbed_line(outcome.live, untroubled(outcome.experiment)):
         lines.append(notice)

@@ -40,6 +40,10 @@ _SAID_UNITS = {"slowdown": "times", "lookups": "layers"}  # a ratio that may be 
 _DECIMALS = {"ms": 1, "1/s": 2, "MiB": 1, "B": 0, "Mbit/s": 1}  # of the others 3: a thousandth of a CPU, of a second
 
 
+YES_OR_NO = "1 or 0"
+_COUNTED = (YES_OR_NO, "records", "snapshots")  # whole numbers
+
+
 @dataclasses.dataclass(frozen=True)
 class Quantity:
     """What a quantity is called, its unit in words, and what to look at when it is drawn."""
@@ -63,12 +67,12 @@ class Quantity:
     @property
     def after_number(self) -> str:
         """The unit as it stands behind a number, with its space; a fraction of the time has none."""
-        return "" if self.is_fraction else f" {self.unit_words}"
+        return "" if self.is_fraction or self.said_unit == YES_OR_NO else f" {self.unit_words}"
 
     @property
     def places(self) -> int:
         """How many decimals a number of it has."""
-        return decimals(self.unit)
+        return 0 if self.said_unit in _COUNTED else decimals(self.unit)
 
     @property
     def heading(self) -> str:

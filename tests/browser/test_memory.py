@@ -87,3 +87,48 @@ def test_it_is_accessible_in_both_themes_and_on_a_small_screen(opened, axe_sourc
     assert watched.axe(".jp-Notebook .jp-OutputArea", axe_source) == {}
     view = watched.page.locator(".labkit-view").first
     assert view.evaluate("(view) => view.scrollWidth <= view.clientWidth + 1"), "the view is wider than its place"
+
+
+def test_a_mebibyte_stays_as_long_as_it_was(opened):
+    page = opened("views.Panel('memory-balloon', target=128)").page
+    block = page.locator('.lk-memory-bars > .lk-bar[data-part="host"]')
+
+    def scale():
+        return float(block.get_attribute("width")) / float(block.get_attribute("data-value"))
+
+    before = scale()
+    memory = page.get_by_role("slider", name="memory")
+    memory.focus()
+    while float(memory.get_attribute("aria-valuenow")) > 128:
+        page.keyboard.press("ArrowLeft")
+    page.wait_for_function("() => !document.querySelector('.lk-bar[data-part=ballooned]')")
+    assert scale() == pytest.approx(before, rel=0.01)
+
+
+def test_the_slider_goes_from_look_to_look_and_each_has_its_own_moment(opened):
+    page = opened("views.Panel('memory-balloon', target=128)").page
+    moment = page.get_by_role("slider", name="moment")
+    moment.focus()
+    page.keyboard.press("Home")
+    assert parts(page) == {"kernel": 38, "used": 34, "free": 185}  # 0 s: the balloon has not been sent
+    seen = []
+    for _step in range(12):
+        seen.append((moment.get_attribute("aria-valuetext"), parts(page).get("ballooned", 0)))
+        page.keyboard.press("ArrowRight")
+    assert seen[0] == ("0.00 s", 0)
+    assert len({time for time, _ballooned in seen}) == len(seen)
+    assert [ballooned for _time, ballooned in seen] == sorted({ballooned for _time, ballooned in seen})
+
+
+def test_a_refused_setting_greys_the_picture(opened):
+    page = opened("views.Panel('memory-balloon', target=96)").page
+    target = page.get_by_role("slider", name="target")
+    target.focus()
+    for _step in range(3):
+        page.keyboard.press("ArrowLeft")
+    page.get_by_text("the picture still shows target 88").wait_for()
+    drawn = page.locator(".lk-memory-drawn")
+    assert drawn.evaluate("(drawn) => getComputedStyle(drawn).opacity") == "0.45"
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("() => getComputedStyle(document.querySelector('.lk-memory-drawn')).opacity === '1'")

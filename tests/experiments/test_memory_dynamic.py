@@ -114,8 +114,8 @@ def test_rules_that_move_memory_leave_machines_less_short_on_average():
 def test_the_simulated_slowdown_is_not_reckoned(monkeypatch):
     """Theory's arithmetic has no part in it."""
     monkeypatch.setattr(memory_dynamic, "_mean_slowdown", None)
-    settings = Settings(steps=12, machines=2, host=300, high=200)
-    assert max(seen(settings).value(name, "slowdown") for name in settings.names) > 1.1
+    observation = seen(Settings())
+    assert observation.value("m1", "slowdown") == 1.0 < 1.05 < observation.value("m4", "slowdown")
     assert {seen(Settings(steps=3, touches=0)).value(f"m{number}", "slowdown") for number in range(1, 5)} == {1.0}
 
 
@@ -158,11 +158,25 @@ def test_what_is_wanted_is_drawn_once_and_for_each():
     [
         ({"low": 100, "high": 50}, "low must be at most high"),
         ({"machines": 9}, "host must be at least .* for 9 machines"),
+        ({"promised": 65536, "machines": 16, "host": 700000, "steps": 20}, "would take minutes: at most 9 steps"),
     ],
 )
 def test_settings_that_do_not_fit(changed, says):
     with pytest.raises(SettingError, match=says):
         validate(Settings(**changed))
+
+
+def test_esx_charges_for_what_is_held_and_not_touched():
+    """Who holds most has less where it touches little of that; the others have what it lost."""
+
+    def largest(idle_share):
+        settings = validate(Settings(policy="esxi", idle_share=idle_share, host=500, seed=2))
+        sizes, wants = series(seen(settings), "size"), settings.wanted
+        greedy = max(wants, key=lambda name: wants[name][-1])
+        assert wants[greedy][-1] > 100
+        return sizes[greedy][-1]
+
+    assert largest(0.9) < largest(0.0) - 5
 
 
 def test_esx_does_not_run_live():

@@ -97,5 +97,7 @@ def test_a_host_that_cannot_is_not_asked_to():
         memory_overcommit.run(Reclaiming(able=False), Settings())
     with pytest.raises(SettingError, match="working and cold together must be at most 1"):
         validate(Settings(working=0.8, cold=0.3))
+    with pytest.raises(SettingError, match="would take minutes: at most 61 s"):
+        validate(Settings(touches=4096, machines=16, seconds=600))
     with pytest.raises(HostError, match="cannot be got back by 'magic'"):
         reclaim(simpy.Environment(), {"m1": 16.0}, None, "magic", memory=8.0, store="disk", seconds=1.0, seed=0)

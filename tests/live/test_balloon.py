@@ -131,6 +131,27 @@ def test_what_a_guest_keeps_is_measured_only_where_there_is_room(host, monkeypat
     assert not host.machines and "was not measured: A machine of 128 MiB needs 288 MiB" in " ".join(host.journal())
 
 
+def test_what_programs_hold_and_what_is_on_its_way_count(ballooning):
+    """100 MiB held, or going to be; and a balloon that has not arrived."""
+    machine = ballooning.create("m1", memory=256)
+    job = machine.run(MemoryLoad(100))
+    with pytest.raises(HostError, match=r"Leave it \d+ MiB or more") as caught:
+        machine.set(memory=150)  # while it fills
+    assert int(caught.value.remedy.split()[2]) == pytest.approx(182, abs=16)
+    job.wait(120)
+    with pytest.raises(HostError, match=r"Leave it \d+ MiB or more") as caught:
+        machine.set(memory=150)
+    assert int(caught.value.remedy.split()[2]) == pytest.approx(182, abs=6)
+    still = machine.execute(
+        ["cat", "/proc/sys/vm/compaction_proactiveness", "/sys/kernel/mm/transparent_hugepage/enabled"]
+    )
+    assert still.output.split() == ["0", "always", "madvise", "[never]"]
+    job.cancel()
+    machine.set(memory=120)
+    with pytest.raises(HostError, match=r"no 150 MiB left to fill. Fill \d+ MiB at most"):
+        machine.run(MemoryLoad(150))  # there was room for it before, and may still be at this moment
+
+
 def test_the_slider_moves_it_and_the_curves_show_it(ballooning):
     (machine,) = memory_balloon.prepare(ballooning, memory_balloon.Settings(target=120, memory=128))
     assert {row["quantity"] for row in ballooning.observe(1.0).rows} == {"cpu", "ready", *memory_balloon.QUANTITIES}

@@ -164,6 +164,7 @@ def test_an_advisor_that_was_on_is_on_again_and_the_run_is_not_lost(advised, rec
     before = settings()
     assert "[scan-time]" in before["advisor_mode"]
     with advised.share_pages(5000) as kept:
+        assert settings()["use_zero_pages"].strip() == "1" and settings()["smart_scan"].strip() == "0"
         assert "[none]" in settings()["advisor_mode"] and settings()["pages_to_scan"].strip() == "100"
         assert kept.passes >= 0
     assert settings() == before and not recwarn.list

@@ -178,7 +178,7 @@ def test_what_it_can_and_cannot(host):
         assert host.can(name).mechanism
     assert host.can("cap").mechanism == "a quota for each vCPU in every period of 100 ms (Linux's rules)"
     assert "fluid" in host.can("reservation").remedy
-    for name in ("command", "networks", "migrate", "reservation"):
+    for name in ("command", "migrate", "reservation"):
         assert not host.can(name)
         assert host.can(name).reason
     for name in ("fly", "", None, 3, "x" * 1000):

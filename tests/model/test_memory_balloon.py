@@ -139,6 +139,50 @@ def test_a_guest_is_not_left_too_little():
     assert not labkit.simulated(mode="fluid").can("balloon")
 
 
+def test_what_a_program_holds_is_not_the_balloon_s():
+    """37.6 MiB of the kernel's, 28.2 in use, 100 held and 16 to spare: 182 of 256."""
+    with labkit.simulated() as host:
+        machine = host.create("m", memory=256)
+        job = machine.run(MemoryLoad(100))
+        job.wait()
+        with pytest.raises(HostError, match="Leave it 182 MiB or more"):
+            machine.set(memory=181)
+        machine.set(memory=182)
+        host.observe(1.0)
+        job.cancel()
+        machine.set(memory=82)
+
+
+def test_a_load_counts_a_balloon_on_its_way_as_there():
+    """Of 256 MiB 190.2 are free; the balloon is going to take 106, the load needs 3 and 5.3 of files besides."""
+    with labkit.simulated() as host:
+        machine = host.create("m", memory=256)
+        machine.set(memory=150)
+        host.observe(0.1)
+        with pytest.raises(HostError, match="no 100 MiB left to fill. Fill 75 MiB at most"):
+            machine.run(MemoryLoad(100))
+        machine.run(MemoryLoad(75)).wait()
+        host.observe(1.0)
+        assert machine.memory_seen()["size"] == pytest.approx(150)
+
+
+@pytest.mark.parametrize("look", [1e9, 0.05])
+def test_how_often_the_chart_is_looked_at_changes_nothing(look, monkeypatch):
+    """A host on whose CPUs nothing runs is not looked at; what is seen of it is the same."""
+
+    def seen():
+        with labkit.simulated() as host:
+            machine = host.create("m", memory=256)
+            machine.set(memory=200)
+            machine.run(MemoryLoad(50))
+            found = host.observe(3.0, 1.0)
+            return found.rows, tuple(found.series), tuple(found.events), machine.memory_seen()
+
+    before = seen()
+    monkeypatch.setattr("labkit.model.observing.LOOK", look)
+    assert seen() == before
+
+
 def test_a_balloon_may_be_sent_elsewhere_on_its_way():
     with labkit.simulated() as host:
         machine = host.create("m", memory=512)

@@ -163,6 +163,14 @@ def test_hyper_v_as_microsoft_tells_it():
             HyperV(buffer=wrong)
 
 
+@pytest.mark.parametrize("policy", [DYNAMIC, HYPER_V, ESXI], ids=lambda policy: policy.name)
+def test_where_memory_is_short_it_goes_by_weight(policy):
+    """1 to 3, and both want all they can get; ESX keeps 6% of the host free."""
+    seen = [Seen(name, 1000, 50, 400, 1000, 1000, 1000, weight) for name, weight in (("a", 1), ("b", 3))]
+    total = 800 * (0.94 if policy is ESXI else 1)
+    assert policy.targets(seen, 800) == pytest.approx([total / 4, 3 * total / 4])
+
+
 # -- the idle memory tax --------------------------------------------------------------------------------------------
 
 

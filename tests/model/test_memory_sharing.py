@@ -77,6 +77,58 @@ def test_who_writes_gets_a_page_of_his_own(room, written, zero_pages, pace):
     assert scanner.saved == 0 and [pages.contents for pages in machines] == room
 
 
+fillings = st.lists(
+    st.tuples(st.integers(0, 3), st.integers(0, 12), st.integers(0, 12), st.integers(0, 2)), max_size=12
+)
+
+
+@settings(deadline=None)
+@given(fillings, st.integers(0, 12))
+def test_what_is_only_noted_is_what_was_written_page_by_page(filled, attached):
+    """Filled in pieces, again and again, with a scanner that comes in between and goes."""
+    pages, written = Pages(), []
+    scanner = None
+    for turn, (start, count, alike, seed) in enumerate(filled):
+        if turn == attached:
+            scanner = Scanner([pages], zero_pages=True)
+        for begin in range(start, start + count, 5):
+            pages.fill(begin, min(begin + 5, start + count), alike, seed)
+        written += [0] * (start + count - len(written) if count else 0)
+        for place in range(start, start + count):
+            written[place] = place + 1 if place < alike else -((seed << 32) + place + 1)
+        if scanner is not None:
+            assert pages.contents == written
+    Scanner([pages], zero_pages=True)
+    assert pages.contents == written
+
+
+def test_a_day_of_filling_is_not_written_page_by_page():
+    with labkit.simulated() as host:
+        machine = host.create("m", memory=512)
+        for size in (200, 100, 300, 50):
+            job = machine.run(MemoryLoad(size, 0.5))
+            job.wait()
+            job.cancel()
+        assert len(machine.holding.pages) == 0 and len(machine.holding.pages._noted) <= 4
+        machine.holding.pages.write_out()
+        assert len(machine.holding.pages) == 300 * 256
+
+
+def test_what_was_noted_and_then_written_is_not_merged():
+    """In the second pass a page is noted, and changes before its like is found."""
+    machines = furnished([[1, 2], [3, 1]])
+    scanner = Scanner(machines, zero_pages=True)
+    passed(scanner, 1)
+    scanner.scan(2)  # half the second pass: page 0 of the first machine is noted
+    machines[0].write(0, 9)
+    scanner.scan(2)
+    assert scanner.saved == 0 and [pages.contents for pages in machines] == [[9, 2], [3, 1]]
+    assert [scanner.merged(pages) for pages in machines] == [0, 0]
+    machines[0].write(0, 1)
+    passed(scanner, 3)
+    assert scanner.saved == 1
+
+
 def test_a_page_that_changes_all_the_time_is_never_shared():
     machines = furnished([[1, 2], [1, 2]])
     scanner = Scanner(machines, zero_pages=True)

@@ -83,14 +83,14 @@ def test_what_a_snapshot_has_is_not_given_back_to_the_store():
     plain = Branched(Qcow2(16 * MEBI))
     plain.write(0, 256 * KIBI)
     with_snapshot = Branched(plain)
-    taken = [plain.store_bytes(), with_snapshot.store_bytes()]
-    assert taken[0] == taken[1] == Qcow2.store_bytes(plain)
+    taken = [plain.store_bytes, with_snapshot.store_bytes]
+    assert taken[0] == taken[1] == Qcow2.store_bytes.fget(plain)
     with_snapshot.keep(0)
-    before = with_snapshot.store_bytes()
+    before = with_snapshot.store_bytes
     for file in (plain, with_snapshot):
         file.discard(0, 128 * KIBI)
-    assert taken[0] - plain.store_bytes() == 128 * KIBI
-    assert with_snapshot.store_bytes() - before == 64 * KIBI  # another table of places, and nothing freed
+    assert taken[0] - plain.store_bytes == 128 * KIBI
+    assert with_snapshot.store_bytes - before == 64 * KIBI  # another table of places, and nothing freed
     assert len(with_snapshot.places) == 2
 
 

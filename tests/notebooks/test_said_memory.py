@@ -26,7 +26,7 @@ SAID = [
     (BALLOON, {"target": 160}, "m1", "host_resident", "theory", "free, and {:.0f}, which the balloon leaves"),
     (OVERCOMMIT, {}, "m1", "slowdown", "theory", "With `balloon` the programs take {:.2f} times as long"),
     (OVERCOMMIT, {"reclaim": "swap"}, "m1", "slowdown", "simulated", "With `swap` it is {:.2f} times"),
-    (OVERCOMMIT, {"reclaim": "sharing"}, "m1", "slowdown", "simulated", "costs almost nothing ({:.2f} times)"),
+    (OVERCOMMIT, {"reclaim": "sharing"}, "m1", "slowdown", "simulated", "so it is {:.2f} times with `sharing`"),
     (OVERCOMMIT, {"reclaim": "sharing"}, "m1", "reclaimed", "simulated", "gets back less: {:.0f} MiB"),
     (OVERCOMMIT, {"reclaim": "sharing"}, "m1", "short", "simulated", "The other {:.0f} MiB are *short*"),
     (OVERCOMMIT, {}, "m1", "reclaimed", "theory", "of {:.0f} that are lacking"),

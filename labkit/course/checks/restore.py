@@ -14,6 +14,8 @@ from typing import Any, Literal
 from labkit.course.exercise import Verdict
 from labkit.host import Host, HostError, Machine
 from labkit.host.snapshots import HoldsContents
+from labkit.views.running import Teller
+from labkit.views.watched import WatchedHost
 
 __all__ = ["LIMIT", "Shop", "restored_goal"]
 
@@ -99,12 +101,16 @@ def restored_goal(
 
     said = "On the simulated host."
     if where == "live":
+        print("Opening the shop; with a real guest the whole evening takes some twenty seconds.", flush=True)
+        tell = Teller()
         try:
-            with labkit.live() as host:
+            with WatchedHost(lambda step: labkit.live(progress=step), tell) as host:
                 shop = Shop(host, values)
                 return _tried(shop, given, f"On a real guest ({host.name}).")
         except HostError as error:
             said = f"On the simulated host, as real guests cannot be had: {error}"
+        finally:
+            tell.done()
     with labkit.simulated() as host:
         return _tried(Shop(host, values), given, said)
 

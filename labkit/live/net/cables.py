@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from labkit.host import HostError
 from labkit.host.networks import Port
+from labkit.live.attaching import MOST_CARDS
 from labkit.live.domain import fresh_mac
 from labkit.live.errors import translated
 from labkit.live.net import filters
@@ -19,9 +20,8 @@ if TYPE_CHECKING:
     from labkit.live.livehost import LiveHost
     from labkit.live.machine import LiveMachine
 
-__all__ = ["MOST_CARDS", "Cable", "between", "checked_nics", "plug", "pull_out"]
+__all__ = ["Cable", "between", "checked_nics", "plug", "pull_out", "through"]
 
-MOST_CARDS = 4
 QUIET = 10.0  # seconds for the guest to set something
 
 
@@ -89,6 +89,12 @@ def checked_nics(host: LiveHost, nics: Sequence[Port]) -> tuple[Port, ...]:
         raise HostError("nics takes ports of this host's networks.", "Make them with host.network(...).port().")
     if len(nics) > MOST_CARDS:
         raise HostError(f"A machine has {MOST_CARDS} network cards at most.", "Give it fewer.")
+    for port in nics:
+        if port.trunk and (port.rules or not port.spoof or host.networks[port.network].rules):
+            raise HostError(
+                "libvirt's nwfilter does not look into frames that have a VLAN's tag, as those at a trunk have.",
+                "Give rules to ports of one VLAN, or of none; on the simulated host a trunk may have them too.",
+            )
     wanted = {"networks"}
     if any(port.rules or not port.spoof or host.networks[port.network].rules for port in nics):
         wanted.add("firewall")
@@ -113,17 +119,18 @@ def plug(host: LiveHost, machine: LiveMachine, port: Port) -> Cable:
     address = port.address or network.free_address()
     if address.partition("/")[0] in taken:
         raise HostError(f"A machine on {network.name} has the address {address} already.", "Give it another.")
-    own = f"{machine.name}"
-    tap = device(host, own)
+    tap = device(host, machine.name)
     rules = (*network.rules, *port.rules)
     cable = Cable(machine, network, port, f"eth{len(machine.cables)}", fresh_mac(), address, tap, tap)
     if rules or port.shape or not port.spoof:
-        cable.bridge, cable.inner = device(host, f"{own}-br"), device(host, f"{own}-in")
-        cable.port_name = device(host, f"{own}-up")
+        cable.bridge, cable.inner = device(host, f"{machine.name}-br"), device(host, f"{machine.name}-in")
+        cable.port_name = device(host, f"{machine.name}-up")
     machine.cables.append(cable)  # from here on `pull_out` clears up, should an interrupt come
     network.cables.append(cable)
     if rules or not port.spoof:
-        _define(host, cable, filters.describe(tap, rules, stateful=network.stateful, own="" if port.spoof else cable.ip))
+        _define(
+            host, cable, filters.describe(tap, rules, stateful=network.stateful, own="" if port.spoof else cable.ip)
+        )
     if cable.bridge:
         _build(host, cable)
         description = cards.card(cable.mac, bridge=cable.bridge, filter=cable.filter, device=tap)

@@ -133,9 +133,7 @@ class LiveNetwork:
         spoof: bool = True,
     ) -> Port:
         """A socket to plug a machine in; see `labkit.host.networks.Network.port`."""
-        return checked_port(
-            self.name, vlan=vlan, trunk=trunk, address=address, rules=rules, shape=shape, spoof=spoof
-        )
+        return checked_port(self.name, vlan=vlan, trunk=trunk, address=address, rules=rules, shape=shape, spoof=spoof)
 
     def free_address(self) -> str:
         """The next address that no machine on it has, with its length.

@@ -66,6 +66,11 @@ class PrivateDriver(Driver):
     opened_by: int = field(default_factory=os.getpid)
     closed: threading.Event = field(default_factory=threading.Event, repr=False)
 
+    @property
+    def where(self) -> str:
+        """In words where its machines run."""
+        return "a private host on this computer"
+
     def run(self, command: Sequence[str | Path], *, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a program inside; see `Room.run`."""
         return self.room.run(command, check=check)

@@ -12,16 +12,17 @@ import subprocess
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from labkit.host import HostError
+from labkit.live.errors import explained
 from labkit.live.private import programs
 from labkit.live.private.room import Room, end
 
 __all__ = ["Capture", "Counted", "Frame", "counted"]
 
-_COUNTERS = ("rx_packets", "tx_packets", "rx_bytes", "tx_bytes", "tx_dropped")
 READY = 10.0  # seconds for tcpdump to listen
 _LINE = re.compile(
     r"(?P<time>[0-9.]+) (?P<source>[0-9a-f:]{17}) > (?P<destination>[0-9a-f:]{17}|Broadcast), "
@@ -42,9 +43,20 @@ class Counted:
 
 
 def counted(room: Room, device: str) -> Counted:
-    """Read the counters of a machine's cable, by the name of its tap."""
-    files = [f"/sys/class/net/{device}/statistics/{name}" for name in _COUNTERS]
-    return Counted(*map(int, room.run(["cat", *files]).stdout.split()))
+    """Read the counters of a machine's cable, by the name of its tap (proc(5), /proc/PID/net/dev).
+
+    Raises
+    ------
+    HostError
+        Where there is no such device, or the private host has gone.
+    """
+    with explained("read a cable's counters"):
+        for line in Path(f"/proc/{room.first}/net/dev").read_text().splitlines():
+            name, _, rest = line.partition(":")
+            if name.strip() == device:
+                numbers = [int(number) for number in rest.split()]
+                return Counted(numbers[1], numbers[9], numbers[0], numbers[8], numbers[11])
+    raise HostError(f"There is no cable {device} in the private host.", "Look whether its machine still runs.")
 
 
 @dataclass(frozen=True)

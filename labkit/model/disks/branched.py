@@ -68,6 +68,7 @@ class Branched(Qcow2):
         self._used = self._kept | leaf.used
         self.reopen()
 
+    @property
     def store_bytes(self) -> int:
         """What the store gives the file: what snapshots have counts, too, whether the disk still has it or not."""
         table = ceiling(self.size, self.unit * self._entries) * ENTRY

@@ -36,8 +36,9 @@ from labkit.model.fluid.observing import observe
 from labkit.model.fluid.sharing import Sharing
 from labkit.model.jobs import LONGEST, SimulatedJob
 from labkit.model.machine import SHARES
+from labkit.model.ordered import MACHINES
 from labkit.model.rules import RULES
-from labkit.model.simulated import CPUS, INTERVALS, MACHINES
+from labkit.model.simulated import CPUS, INTERVALS
 
 __all__ = ["FluidHost"]
 

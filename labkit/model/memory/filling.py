@@ -87,11 +87,7 @@ class Filling:
             return
         count: int = event.value
         self._guest.take(count / PAGES_PER_MIB)
-        alike, _own = self._load.pages
-        for place in range(self._written, self._written + count):
-            # What is in a page is a number: above 0 where it is the same in all machines, below where it is its own.
-            content = place + 1 if place < alike else -((self._load.seed << 32) + place + 1)
-            self._pages.write(place, content)
+        self._pages.fill(self._written, self._written + count, self._load.pages[0], self._load.seed)
         self._written += count
         if self._written < self._total:
             self._next()

@@ -22,16 +22,48 @@ _ALONE, _WITH_OTHERS, _WITH_ZERO = 0, 1, 2
 
 
 class Pages:
-    """What is in the pages of one machine: a number for each, equal where the pages are."""
+    """What is in the pages of one machine: a number for each, equal where the pages are.
+
+    As long as nobody looks at them, what a program has filled is noted as a whole, and not page by page.
+    """
 
     def __init__(self) -> None:
         self.contents: list[int] = []
         self.seen: list[int | None] = []
         self.state = bytearray()
         self.scanner: Scanner | None = None
+        self._noted: list[tuple[int, int, int, int]] = []  # start, stop, how many are alike, seed; in order of time
 
     def __len__(self) -> int:
         return len(self.contents)
+
+    def fill(self, start: int, stop: int, alike: int, seed: int) -> None:
+        """A program fills the pages from `start` up to `stop`, as `labkit.host.MemoryLoad` has it.
+
+        Parameters
+        ----------
+        start, stop : int
+            Which pages.
+        alike : int
+            The pages below hold the same in all machines; from there on, what only programs of this seed write.
+        seed : int
+            The load's.
+        """
+        if self._noted and self._noted[-1][1:] == (start, alike, seed):
+            start = self._noted.pop()[0]
+        # What is written over is no more.
+        self._noted = [noted for noted in self._noted if noted[0] < start or noted[1] > stop]
+        self._noted.append((start, stop, alike, seed))
+        if self.scanner is not None:
+            self.write_out()
+
+    def write_out(self) -> None:
+        """Write single pages where so far it was only noted what is in them."""
+        noted, self._noted = self._noted, []
+        for start, stop, alike, seed in noted:
+            for place in range(start, stop):
+                # What is in a page is a number: above 0 where it is the same in all machines, below where its own.
+                self.write(place, place + 1 if place < alike else -((seed << 32) + place + 1))
 
     def write(self, place: int, content: int) -> None:
         """Write a page; where it was shared its machine gets one of its own first."""
@@ -64,6 +96,7 @@ class Scanner:
         self._zeros = 0
         self.passes = 0
         for pages in self._machines:
+            pages.write_out()
             pages.scanner = self
 
     @property

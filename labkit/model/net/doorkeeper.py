@@ -45,7 +45,9 @@ class Doorkeeper:
             return "accept"
         if self._stateful and isinstance(content, Packet) and self._expected(content, now):
             return "accept"
-        action = next((rule.action for rule, source in self._rules if _fits(rule, source, content, direction)), "accept")
+        action = next(
+            (rule.action for rule, source in self._rules if _fits(rule, source, content, direction)), "accept"
+        )
         if action == "accept" and isinstance(content, Packet):
             self._book[content.flow] = now
         return action

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from simpy import Environment
 
 from labkit.host.networks import Port, Rule
+from labkit.model.net.bucket import Bucket
 from labkit.model.net.doorkeeper import Doorkeeper
 from labkit.model.net.frames import Arp, Frame, Packet
 from labkit.model.net.outlet import Outlet
@@ -73,6 +74,11 @@ class Gate:
         switch.plug(self.socket)
 
     @property
+    def buckets(self) -> tuple[Bucket, ...]:
+        """What holds the machine's sending back."""
+        return self._to_switch.buckets
+
+    @property
     def lost(self) -> int:
         """Frames that were lost for want of room in a queue."""
         return self._from_card.lost + self._to_switch.lost + self._to_card.lost
@@ -96,7 +102,7 @@ class Gate:
             self._to_card.send(self._refused(frame, frame.destination))
 
     def _own(self, frame: Frame) -> bool:
-        """Whether a frame has no other address than the machine's own, as with libvirt's no-mac-, -ip-, -arp-spoofing."""
+        """Whether a frame has no address but the machine's own (libvirt's no-mac-, no-ip- and no-arp-spoofing)."""
         content, stack = frame.content, self.stack
         if isinstance(content, Arp) and content.mac != stack.mac:
             return False

@@ -46,7 +46,7 @@ class Outlet:
     def __init__(self, env: Environment, deliver: Callable[[Frame], None], shape: Shape | None = None) -> None:
         self._env = env
         self._deliver = deliver
-        self._buckets = buckets(shape) if shape else ()
+        self.buckets = buckets(shape) if shape else ()
         self._most = longest_queue(shape) if shape else inf
         self._line: deque[tuple[float, int]] = deque()  # when each that waits will leave, and its length
         self._waiting = 0  # bytes
@@ -61,15 +61,15 @@ class Outlet:
         while self._line and self._line[0][0] <= now:
             self._waiting -= self._line.popleft()[1]
         begins = max(now, self._free)
-        if self._buckets:
+        if self.buckets:
             begins = max(begins, self._begun)
-            for bucket in self._buckets:
+            for bucket in self.buckets:
                 begins = max(begins, bucket.ready(length, begins))
         waits = begins > now
         if begins == inf or (waits and (len(self._line) >= LINE or self._waiting + length > self._most)):
             self.lost += 1
             return False
-        for bucket in self._buckets:
+        for bucket in self.buckets:
             bucket.take(length, begins)
         if waits:
             self._line.append((begins, length))

@@ -1,8 +1,8 @@
 """A switch that learns: a sorter who writes down from which socket each sender's frames come.
 
 A frame for somebody on the list goes to that socket alone. A frame for somebody who is not on it, or for everybody,
-goes to all sockets but its own (*flooding*). Who has not been heard of for five minutes is crossed out. All that is done
-for each VLAN apart, as if each were a switch of its own.
+goes to all sockets but its own (*flooding*). Who has not been heard of for five minutes is crossed out. All that is
+done for each VLAN apart, as if each were a switch of its own.
 
 Sources: IEEE 802.1D-2004, 7.7 (forwarding), 7.8 (learning), 7.9 and table 7-5 (ageing, 300 s); IEEE 802.1Q-2018, 6.9
 (which VLAN a frame belongs to), 8.6.2 (what a port takes), 8.6.4 (what it gives). There is no spanning tree: switches

@@ -1,5 +1,5 @@
 // One quantity against time: theory as thin dotted reference lines, simulated dashed, live solid with markers.
-import { apart, marker, marks, px, safe } from "./drawing.js";
+import { apart, grouped, marker, marks, px, safe } from "./drawing.js";
 
 const NAMED = 24; // up to so many lines each has its name beside it
 
@@ -7,7 +7,7 @@ export function curves(frame, quantity, data, width, describedBy) {
   const named = frame.machines.filter((_, index) => quantity.curves.some(({ machine }) => machine === index));
   const height = Math.max(168, 40 + 12 * Math.min(named.length, NAMED)); // room for a name beside each line
   const longest = Math.max(2, ...named.map(({ name }) => name.length));
-  const [left, right, top, floor] = [38, Math.min(96, 26 + 7 * longest), 8, height - 32];
+  const [right, top, floor] = [Math.min(96, 26 + 7 * longest), 8, height - 32];
   const [from, to] = frame.span;
   const lines = quantity.curves.map(({ column, machine, t, v, n }) => ({
     column,
@@ -18,15 +18,16 @@ export function curves(frame, quantity, data, width, describedBy) {
   let most = quantity.whole;
   for (const { values } of lines) for (const value of values) if (value > most) most = value;
   most = Math.min(most || 1, quantity.top ?? Infinity); // what cannot be is cut off at the edge
+  const up = marks(0, most, 4);
+  const left = Math.max(38, 10 + 6.2 * Math.max(...up.found.map((at) => grouped(at, up.places).length)));
   const x = (time) => left + ((time - from) / (to - from || 1)) * (width - left - right);
   const y = (value) => floor - (Math.min(value, most) / (most * 1.04)) * (floor - top);
 
-  const up = marks(0, most, 4);
   const along = marks(from, to, Math.max(2, (width - left - right) / 70));
   const parts = up.found.map(
     (at) =>
       `<path d="M${left},${px(y(at))}H${width - right}" class="lk-grid"/>` +
-      `<text x="${left - 5}" y="${px(y(at) + 4)}" text-anchor="end">${at.toFixed(up.places)}</text>`,
+      `<text x="${left - 5}" y="${px(y(at) + 4)}" text-anchor="end">${grouped(at, up.places)}</text>`,
   );
   for (const at of along.found)
     parts.push(`<text x="${px(x(at))}" y="${floor + 15}" text-anchor="middle">${at.toFixed(along.places)}</text>`);

@@ -1,16 +1,16 @@
 // The text twin of a card: the same numbers, in a table that a screen reader walks through.
-import { safe } from "./drawing.js";
+import { grouped, safe } from "./drawing.js";
 
 const HEAD = ["theory", "simulated", "live", "live − simulated"];
 
 export function table(frame, quantity, id, prefix) {
   const { places } = quantity;
-  const cell = (value) => (value == null ? "–" : value.toFixed(places));
+  const cell = (value) => (value == null ? "–" : grouped(value, places));
   const rows = frame.machines.map((machine, index) => {
     const [theory, simulated, live] = ["theory", "simulated", "live"].map((column) => quantity[column]?.[index]);
     if (theory == null && simulated == null && live == null) return ""; // it has no such quantity
     const error = live == null || simulated == null ? null : live - simulated;
-    const signed = error == null ? "–" : `${error < -0.5 * 10 ** -places ? "−" : "+"}${Math.abs(error).toFixed(places)}`;
+    const signed = error == null ? "–" : `${error < -0.5 * 10 ** -places ? "−" : "+"}${grouped(Math.abs(error), places)}`;
     return `<tr><th scope="row"><svg class="lk-swatch" width="13" height="10" aria-hidden="true"><rect width="13" height="10" fill="url(#${prefix}-run-${index})"/></svg>${safe(machine.name)}</th><td>${cell(theory)}</td><td>${cell(simulated)}</td><td>${cell(live)}</td><td>${signed}</td></tr>`;
   });
   if (quantity.together) {
@@ -19,7 +19,7 @@ export function table(frame, quantity, id, prefix) {
       return values.length && values.every((value) => value != null) ? values.reduce((total, value) => total + value, 0) : null;
     };
     const [theory, simulated, live] = ["theory", "simulated", "live"].map(sum);
-    const error = live == null || simulated == null ? "–" : `${live - simulated < 0 ? "−" : "+"}${Math.abs(live - simulated).toFixed(places)}`;
+    const error = live == null || simulated == null ? "–" : `${live - simulated < 0 ? "−" : "+"}${grouped(Math.abs(live - simulated), places)}`;
     rows.push(`<tr class="lk-together"><th scope="row">together</th><td>${cell(theory)}</td><td>${cell(simulated)}</td><td>${cell(live)}</td><td>${error}</td></tr>`);
   }
   const heads = HEAD.map((word) => `<th scope="col">${word}</th>`);

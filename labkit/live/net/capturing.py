@@ -1,0 +1,69 @@
+"""Who sees which frame: tcpdump at every machine's tap while one guest pings another."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+from labkit.host import Event, HostError, Observation, Row
+from labkit.live.net.cables import Cable, between, through
+from labkit.live.net.network import room_of
+from labkit.live.private.watching import Capture
+
+if TYPE_CHECKING:
+    from labkit.live.livehost import LiveHost
+
+__all__ = ["capture"]
+
+APART = 0.2  # seconds from one ping to the next
+PATIENCE = 10.0  # seconds for the last answer
+
+_COUNTED = "(icmp[icmptype]==icmp-echo or arp[6:2]==1)"  # echo requests and ARP requests (RFC 792, RFC 826)
+
+
+def _know(cable: Cable, other: Cable, known: bool) -> None:
+    """Let a machine know another's hardware address, or forget it."""
+    name = through(cable, other)
+    # Forgetting what it does not know is no error.
+    words = f"arp -i {name} -s {other.ip} {other.mac}" if known else f"arp -i {name} -d {other.ip} || :"
+    done = cable.machine.agent.run(["/bin/sh", "-c", words], PATIENCE)
+    if done.status:
+        raise HostError(f"{cable.machine.name} does not learn an address: {done.errors.strip()}.", "Try it again.")
+
+
+def capture(host: LiveHost, sender: str, target: str, count: int, known: bool) -> Observation:
+    """Count who sees what a sender sends; see `labkit.host.networks.Networked.capture`."""
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 1000:
+        raise ValueError(f"count is a whole number from 1 to 1000, not {count!r:.40}")
+    for name in (sender, target):
+        if name not in host.machines:
+            raise HostError(f"There is no machine {name:.40}.", "Look at host.machines.")
+    way = between(host.machines[sender], host.machines[target])
+    if way is None or sender == target:
+        raise HostError(f"{sender} and {target} are in no network together.", "Plug both into one.")
+    cable, other = way
+    for one, another in (way, way[::-1]):
+        _know(one, another, known)
+    # Frames of a trunk have a tag before all else.
+    choose = f"ether src {cable.mac} and ({_COUNTED} or (vlan and {_COUNTED}))"
+    begun = time.monotonic()
+    began = time.time()
+    with contextlib.ExitStack() as stack:
+        seen = {
+            name: [stack.enter_context(Capture(room_of(host), each.tap, choose)) for each in machine.cables]
+            for name, machine in host.machines.items()
+        }
+        words = ["ping", "-c", str(count), "-i", str(APART), "-W", "2", "-I", through(cable, other), other.ip]
+        host.note_agent(cable.machine, "guest-exec", words)
+        cable.machine.agent.run(["/bin/" + words[0], *words[1:]], PATIENCE + 2 * APART * count)
+    rows = []
+    events = []
+    for name, captures in seen.items():
+        frames = [frame for one in captures for frame in one.frames]
+        rows.append(Row(machine=name, quantity="frames", unit="1", value=float(len(frames))))
+        events += [
+            Event(max(0.0, frame.time - began), "frame", name, detail=f"{frame.kind} {frame.told}") for frame in frames
+        ]
+    events.sort(key=lambda event: event.time)
+    return Observation(time.monotonic() - begun, tuple(rows), (), events, host.provenance())

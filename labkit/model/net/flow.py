@@ -1,0 +1,137 @@
+"""A program that sends as much as it can, as iperf3 does: by frames, or where there would be too many, as water.
+
+By frames it keeps a window's worth under way: each frame that arrives is acknowledged, and lets the next go. What is
+lost in a full queue is not acknowledged, so that less is under way from then on; where nothing comes any more the
+window is sent anew, after the shortest time that Linux waits (TCP_RTO_MIN, 200 ms). How a TCP looks for its window
+(congestion control) is not modelled: for a bucket that is asked for more than it gives without end it makes no
+difference what asks.
+"""
+
+from __future__ import annotations
+
+from simpy import Environment
+from simpy.events import Event, Timeout
+
+from labkit.host import Observation, Row, Series
+from labkit.model.arguments import checked_seconds
+from labkit.model.net.fluid import FULL, Water
+from labkit.model.net.frames import HEADER, Packet
+from labkit.model.net.gate import Gate
+from labkit.model.net.network import Cabinet
+from labkit.model.net.outlet import CARD
+from labkit.model.net.stack import SIZES
+from labkit.model.net.trying import PATIENCE, gates_of, seen_by
+
+__all__ = ["Stream", "transfer"]
+
+FRAMES = 50_000
+"""Frames up to which a transfer is computed frame by frame."""
+WINDOW = 44
+"""Frames under way at once: 64 KiB, what a TCP has without window scaling (RFC 9293)."""
+RESEND = 0.2  # seconds
+PORT = 5201  # iperf3's
+OWN_PORT = 49151
+
+
+class Stream:
+    """Frames from one machine to another, for as long as the clock runs.
+
+    Parameters
+    ----------
+    env : simpy.Environment
+        The clock.
+    sender, target : Gate
+        From where to where; they have shaken hands.
+    """
+
+    def __init__(self, env: Environment, sender: Gate, target: Gate) -> None:
+        self._env = env
+        self._sender, self._target = sender.stack, target.stack
+        self._under_way = 0
+        self._heard = False
+        self.arrived = 0
+        self.over = False
+        self._target.takes["tcp", PORT] = self._took
+        self._sender.takes["tcp", OWN_PORT] = self._acknowledged
+        self._fill()
+        self._watch()
+
+    def _fill(self) -> None:
+        here, there = self._sender.address, self._target.address
+        while self._under_way < WINDOW:
+            self._under_way += 1
+            self._sender.send(Packet("tcp", "data", here, there, OWN_PORT, PORT, SIZES["data"]))
+
+    def _took(self, packet: Packet) -> None:
+        if packet.kind == "data" and not self.over:
+            self.arrived += packet.size + HEADER
+            there, here = packet.source, packet.destination
+            self._target.send(Packet("tcp", "ACK", here, there, PORT, OWN_PORT, SIZES["ACK"]))
+
+    def _acknowledged(self, packet: Packet) -> None:
+        if packet.kind == "ACK" and not self.over:
+            self._heard = True
+            self._under_way -= 1
+            self._fill()
+
+    def _watch(self, _event: Event | None = None) -> None:
+        if self.over:
+            return
+        if not self._heard:
+            self._under_way = 0 if _event else self._under_way
+            self._fill()
+        self._heard = False
+        Timeout(self._env, RESEND).callbacks.append(self._watch)
+
+    def stop(self) -> None:
+        """Send no more."""
+        self.over = True
+        self._target.takes.pop(("tcp", PORT), None)
+        self._sender.takes.pop(("tcp", OWN_PORT), None)
+
+
+def _expected(one: Gate, seconds: float) -> float:
+    """How many frames there will be, at the most."""
+    shape, card = one.port.shape, CARD * seconds
+    return (card if shape is None else min(card, shape.burst * 1e6 + shape.average * 1e6 / 8 * seconds)) / FULL
+
+
+def transfer(cabinet: Cabinet, sender: str, target: str, seconds: float, every: float) -> Observation:
+    """Send as much as can be; see `labkit.host.networks.Networked.transfer`."""
+    seconds = checked_seconds("seconds", seconds, 0.1, 3600.0)
+    every = checked_seconds("every", every, 0.01, seconds)
+    one, other = gates_of(cabinet, sender, target)
+    host, since = cabinet.host, cabinet.host.now
+    other.stack.listening.add(("tcp", PORT))
+    met = one.stack.probe("tcp", other.stack.address, OWN_PORT, PORT)
+    host.run_until(met, PATIENCE)
+    other.stack.listening.discard(("tcp", PORT))
+    flow: Stream | Water | None = None
+    how = "frames as events"
+    start = host.now
+    if met.triggered and met.value:
+        if _expected(one, seconds) <= FRAMES:
+            flow = Stream(host.env, one, other)
+        else:
+            flow, how = Water(host.env, one.buckets), "the flow as water, as its frames would be too many"
+    count = max(round(seconds / every), 1)
+    ends = [min(number * every, seconds) for number in range(1, count)] + [seconds]
+    marks = sorted({*ends, seconds / 2})
+    arrived = {0.0: 0.0}
+    for mark in marks:
+        host.advance(start + mark)
+        arrived[mark] = float(flow.arrived) if flow else 0.0
+    if flow:
+        flow.stop()
+    pair = f"{sender}>{target}"
+    steady = (arrived[seconds] - arrived[seconds / 2]) / (seconds / 2) * 8 / 1e6
+    rows = [
+        Row(machine=pair, quantity="rate", unit="Mbit/s", value=steady),
+        Row(machine=pair, quantity="bytes", unit="B", value=arrived[seconds]),
+    ]
+    parts = list(zip([0.0, *ends], ends, strict=False))
+    came = [arrived[end] - arrived[begin] for begin, end in parts]
+    rates = [8 / 1e6 * part / (end - begin) for part, (begin, end) in zip(came, parts, strict=True)]
+    series = (Series(pair, "rate", "Mbit/s", ends, rates), Series(pair, "bytes", "B", ends, came))
+    host.note(f"transfer from {sender} to {target} seconds={seconds:g}")
+    return seen_by(cabinet, since, rows, series, how=how)
