@@ -48,6 +48,9 @@ NAMES = (
     "memory-dynamic",
     "memory-sharing",
     "memory-overcommit",
+    "net-switch",
+    "net-firewall",
+    "net-shaping",
     "net-isolation",
 )
 

@@ -56,7 +56,7 @@ LABELS = {
     "reachable": (
         "Who is reached",
         "1 where the ping is answered, 0 where it is not: is it the same both ways?",
-        "1 for yes, 0 for no",
+        "1 or 0",
     )
 }
 BOUNDS = {"reachable": 0.0}

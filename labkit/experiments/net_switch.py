@@ -32,13 +32,13 @@ five seconds, as it is on any machine: after that Linux would ask again.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from labkit.experiments.following import one_after_the_other
 from labkit.experiments.needs import ask
 from labkit.experiments.settings import integer
-from labkit.host import Event, Host, HostError, Observation, Row
+from labkit.host import Host, HostError, Observation
 from labkit.host.networks import Networked
 
 __all__ = [
@@ -64,7 +64,11 @@ NEEDS = ("networks",)
 QUANTITIES = {"frames_asking": "1", "frames_before": "1", "frames_after": "1"}
 LABELS = {
     "frames_asking": ("Frames seen, asking for the address", "Who hears the question, and who the ping?", "frames"),
-    "frames_before": ("Frames seen, before the switch has learnt", "A bystander's bar: a frame that is flooded.", "frames"),
+    "frames_before": (
+        "Frames seen, before the switch has learnt",
+        "A bystander's bar: a frame that is flooded.",
+        "frames",
+    ),
     "frames_after": ("Frames seen, after it has learnt", "No bar for bystanders: the switch knows the way.", "frames"),
 }
 HEADLINE = "frames_before"
@@ -115,7 +119,11 @@ def theory(settings: Settings, weights: Mapping[str, float] | None = None) -> di
     """
     everyone = set(_names(settings))
     there = {"m1", "m2"}  # who sends it, and whom it is for
-    passing = {"frames_asking": [everyone, there], "frames_before": [everyone], "frames_after": [there] * settings.pings}
+    passing = {
+        "frames_asking": [everyone, there],
+        "frames_before": [everyone],
+        "frames_after": [there] * settings.pings,
+    }
     return {
         (name, quantity): float(sum(name in seen for seen in frames))
         for name in _names(settings)
@@ -142,17 +150,4 @@ def run(host: Host, settings: Settings) -> Observation:
         for machine in made:
             machine.stop()
         lan.remove()
-    return _together(seen)
-
-
-def _together(seen: Mapping[str, Observation]) -> Observation:
-    """One observation of several that followed each other: the quantity `frames` of each under its own name."""
-    rows: list[Row] = []
-    events: list[Event] = []
-    passed = 0.0
-    for quantity, one in seen.items():
-        rows += [{**row, "quantity": quantity} for row in one.rows]
-        events += [dataclasses.replace(event, time=event.time + passed) for event in one.events]
-        passed += one.seconds
-    last = seen["frames_after"]
-    return dataclasses.replace(last, seconds=passed, rows=tuple(rows), series=(), events=tuple(events))
+    return one_after_the_other(seen)

@@ -81,7 +81,9 @@ def _source(word: str) -> str:
     try:
         return str(ipaddress.IPv4Network(word)).removesuffix("/32")
     except ValueError:
-        raise SettingError(f"after 'from' comes m1, m2, m3 or an address such as 10.0.0.0/24, not {word!r:.40}.") from None
+        raise SettingError(
+            f"after 'from' comes m1, m2, m3 or an address such as 10.0.0.0/24, not {word!r:.40}."
+        ) from None
 
 
 def _in_words(action: str, kind: str, port: int | None, direction: str, source: str) -> str:

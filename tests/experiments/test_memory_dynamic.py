@@ -170,13 +170,13 @@ def test_esx_charges_for_what_is_held_and_not_touched():
     """Who holds most has less where it touches little of that; the others have what it lost."""
 
     def largest(idle_share):
-        settings = validate(Settings(policy="esxi", idle_share=idle_share, host=500, seed=2))
+        settings = validate(Settings(policy="esxi", idle_share=idle_share, seed=4))
         sizes, wants = series(seen(settings), "size"), settings.wanted
         greedy = max(wants, key=lambda name: wants[name][-1])
         assert wants[greedy][-1] > 100
         return sizes[greedy][-1]
 
-    assert largest(0.9) < largest(0.0) - 5
+    assert largest(0.9) < largest(0.0) - 20
 
 
 def test_esx_does_not_run_live():

@@ -156,10 +156,14 @@ class LiveNetwork:
         return {entry.mac: machines[entry.port] for entry in learnt if entry.port in machines}
 
     def forget(self) -> None:
-        """Let the switch forget all that it has learnt."""
-        command = ["ovs-appctl", "fdb/flush", self.switch]
-        room_of(self.host).run(command)
-        self.host.command(command)
+        """Let the switch forget all that it has learnt.
+
+        That is its table, and the short cuts that Open vSwitch keeps for frames like those before: what takes a short
+        cut teaches the switch only some half a second later.
+        """
+        for command in (["ovs-appctl", "fdb/flush", self.switch], ["ovs-appctl", "revalidator/purge"]):
+            room_of(self.host).run(command)
+            self.host.command(command)
 
     def remove(self) -> None:
         """Take the switch away.

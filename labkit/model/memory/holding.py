@@ -98,7 +98,12 @@ class Holding:
 
     def fill(self, load: MemoryLoad, filled: Callable[[], None]) -> Filling:
         """Start a load that has been found to fit."""
-        return Filling(self._env, self.guest, self.pages, load, self._rules, filled)
+
+        def done() -> None:
+            self._coming = 0.0  # what the program needed for itself is free again
+            filled()
+
+        return Filling(self._env, self.guest, self.pages, load, self._rules, done)
 
     def emptied(self) -> None:
         """The load is over: nothing more is coming."""
