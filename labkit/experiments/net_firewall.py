@@ -1,8 +1,8 @@
 """Who gets through a firewall, with what, and in which order are its rules read?
 
-A server, `m2`, has a list of rules at its port. Two others are in the same network: `m1`, whom nobody knows, and `m3`, a
-friend. `m1` and `m3` try to reach `m2`, and `m2` tries to reach `m1`, by ping, by TCP and by UDP; at each port that is
-tried somebody listens. At the end `m1` sends `m2` a ping that gives the address of `m3` for its own.
+A server, `m2`, has a list of rules at its port. Two others are in the same network: `m1`, whom nobody knows, and `m3`,
+a friend. `m1` and `m3` try to reach `m2`, and `m2` tries to reach `m1`, by ping, by TCP and by UDP; at each port that
+is tried somebody listens. At the end `m1` sends `m2` a ping that gives the address of `m3` for its own.
 
 Settings
 --------
@@ -16,8 +16,8 @@ spoof : ``allowed``: `m1` may send with any address; ``stopped``: its port throw
 
 Quantities
 ----------
-icmp, tcp_80, tcp_22, udp_53 : of each pair ``m1>m2``, ``m3>m2`` and ``m2>m1``: 1 where the first reaches the second, and
-    the answer comes back; else 0.
+icmp, tcp_80, tcp_22, udp_53 : of each pair ``m1>m2``, ``m3>m2`` and ``m2>m1``: 1 where the first reaches the second,
+    and the answer comes back; else 0.
 spoofed : of ``m1>m2``: 1 where the ping with another's address arrives; its answer goes to the other.
 
 Theory is about sets: of all kinds of packets, the first rule takes those that fit it, the second those that fit it of
@@ -199,7 +199,7 @@ def run(host: Host, settings: Settings) -> Observation:
     """Try all of it, on either host."""
     ask(host, *NEEDS)
     if not isinstance(host, Networked):
-        raise HostError("This host has no networks.", "Use labkit.simulated() or labkit.live().")
+        raise HostError("This host has no networks.", "Use labkit.simulated() or labkit.live(networks=True).")
     lan = host.network("lan", stateful=settings.state == "yes")
     made = []
     try:

@@ -1,7 +1,7 @@
 """How much gets through a port that may take only so much?
 
-`m1` sends to `m2` as much as it can. Its port has a *token bucket*: coins drip in at the average rate, a byte that passes
-takes one out, and a full bucket may be emptied at the peak rate.
+`m1` sends to `m2` as much as it can. Its port has a *token bucket*: coins drip in at the average rate, a byte that
+passes takes one out, and a full bucket may be emptied at the peak rate.
 
 Settings
 --------
@@ -28,10 +28,11 @@ Bound between live and simulated
 --------------------------------
 5% of `average` for `rate`, where the burst is over in the first half, for 6 s or more, an average from 1 to 50 Mbit/s
 and a burst of 0.02 MB or more. Written before the experiment first ran live. A second half of 3 s at 1 Mbit/s is 248
-frames, so that one frame more or fewer is 0.4%. A TCP that loses frames waits up to 0.2 s, in which less than the
-burst's coins must drip in, or some are lost: at 50 Mbit/s that would be 1.25 MB, which is why such a queue of 50 ms is
-before the bucket that the sender rarely runs dry. A guest that is emulated may not send 50 Mbit/s. None is given for
-`bytes`: how fast TCP finds its pace at the beginning is no part of the model.
+frames, so that one frame more or fewer is 0.4%; what is read from counters a few ms late or early is 0.2% more. The
+rest is for moments in which TCP, having lost a frame, leaves the queue before the bucket empty and the bucket full; the
+queue of 50 ms and more is many times what a path of a millisecond needs to be kept busy. Above 50 Mbit/s an emulated
+guest may not have more to send than that. None is given for `bytes`: how fast TCP finds its pace at the beginning is no
+part of the model.
 """
 
 from __future__ import annotations
@@ -158,7 +159,7 @@ def run(host: Host, settings: Settings) -> Observation:
     """Send as much as can be, on either host."""
     ask(host, *NEEDS)
     if not isinstance(host, Networked):
-        raise HostError("This host has no networks.", "Use labkit.simulated() or labkit.live().")
+        raise HostError("This host has no networks.", "Use labkit.simulated() or labkit.live(networks=True).")
     lan = host.network("lan")
     made = []
     try:

@@ -135,7 +135,7 @@ def run(host: Host, settings: Settings) -> Observation:
     """Ping in a switch that knows nothing, and in one that has learnt, on either host."""
     ask(host, *NEEDS)
     if not isinstance(host, Networked):
-        raise HostError("This host has no networks.", "Use labkit.simulated() or labkit.live().")
+        raise HostError("This host has no networks.", "Use labkit.simulated() or labkit.live(networks=True).")
     lan = host.network("lan")
     made = []
     try:

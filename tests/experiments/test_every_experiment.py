@@ -116,6 +116,7 @@ def test_machines_are_switched_off_where_something_fails(module, settings, monke
         raise HostError("The host is gone.")
 
     host.observe = host.times = host.boot = host.pass_time_until = fails
+    host.reach = host.capture = host.transfer = fails
     monkeypatch.setattr(SimulatedDisk, "observe", fails)
     with pytest.raises(HostError, match="gone"):
         module.run(host, settings)
