@@ -41,6 +41,8 @@ class Governed:
         Which part of what its programs hold they also touch.
     random : random.Random
         Which pages are sampled.
+    weight : float
+        How much it counts where memory is short.
     """
 
     machine: Machine
@@ -48,6 +50,7 @@ class Governed:
     minimum: float
     touched: float
     random: Random
+    weight: float = 1.0
     job: Job | None = None
     wants: int = 0
     has: int = 0
@@ -68,9 +71,8 @@ class Governed:
         if samples:
             part = min(1.0, (used - self.has * (1 - self.touched)) / size)
             active = size * sum(self.random.random() < part for _ in range(samples)) / samples
-        return Seen(
-            self.machine.name, self.promised, self.minimum, size, used, used + max(0, self.wants - self.has), active
-        )
+        committed = used + max(0, self.wants - self.has)
+        return Seen(self.machine.name, self.promised, self.minimum, size, used, committed, active, self.weight)
 
     def change(self, wants: int) -> bool:
         """Let a step's programs begin where they are not those that are there, or lack something; whether any did."""

@@ -6,10 +6,12 @@ left for them. Then a governor looks at what each uses, a policy says what each 
 
 Settings
 --------
+buffer : how much more than is needed Hyper-V gives, as a part of that; only `hyper-v` asks
 high : the most that a machine's programs want
 host : the memory that the host has for all machines
 idle_share : which part of what programs hold they never touch; only `esxi` asks
 interval : how long each step is watched
+least : what each machine is left at least, as Hyper-V's minimum; what its guest needs it is left in any case
 low : the least that a machine's programs want
 machines : how many
 policy : ``static``: fixed parts; ``dynamic``: what is used and some to spare; ``hyper-v``: Hyper-V's dynamic memory;
@@ -18,6 +20,7 @@ promised : what each machine was promised
 seed : decides what programs want when; both hosts are asked for the same
 steps : how many
 touches : how many pages a program comes to in a second of undisturbed work, for `slowdown`
+weight : how much m1 counts where memory is short, the others 1; all rules but `static` ask
 
 Machines are `m1`, `m2` and so on.
 
@@ -57,7 +60,7 @@ from labkit.experiments.wanting import wanted
 from labkit.host import Host, HostError, Machine, Observation, Row, Series
 from labkit.host.memory import GUEST
 from labkit.host.paging import PAGING, Programs, ReclaimsMemory, slowdown
-from labkit.host.policies import POLICIES
+from labkit.host.policies import HYPER_V, POLICIES, Policy
 
 __all__ = [
     "ACTS",
@@ -102,8 +105,15 @@ SHOWN = {
     "steps": (1, 48),
     "interval": (0.2, 5),
     "touches": (0, 4096),
+    "buffer": (0.05, 2),
+    "least": (64, 240),
 }
-ACTS = {"idle_share": ("policy", "esxi")}
+ACTS = {
+    "idle_share": ("policy", "esxi"),
+    "buffer": ("policy", "hyper-v"),
+    "least": ("policy", "dynamic", "hyper-v", "esxi"),
+    "weight": ("policy", "dynamic", "hyper-v", "esxi"),
+}
 BY_WHAT = {"balloon": "The balloons: {}."}
 UNDISTURBED = "these are amounts of memory, and no matter of CPU time"
 BOUNDS = {"idle": 24.0, "short": 24.0}
@@ -134,11 +144,21 @@ class Settings:
     interval: float = number(1.0, minimum=0.2, maximum=600.0, unit="s", about="how long each step is watched")
     touches: float = number(256.0, minimum=0.0, maximum=4096.0, unit="1/s", about="pages that a program comes to")
     seed: int = integer(1, minimum=0, maximum=1_000_000, unit="", about="decides what is wanted when")
+    buffer: float = number(0.2, minimum=0.05, maximum=20.0, unit="1", about="how much more than is needed is given")
+    least: float = size(
+        64.0, minimum=1.0, maximum=65536.0, about="what each is left at least; what it needs it always is"
+    )
+    weight: float = number(1.0, minimum=0.1, maximum=10.0, unit="1", about="what m1 counts where it is short; others 1")
 
     @property
     def minimum(self) -> float:
         """The least that a machine is left, in MiB: with less its programs have nothing."""
-        return float(round(_kept(self.promised) + SPARE + 1))
+        return max(self.least, float(round(_kept(self.promised) + SPARE + 1)))
+
+    @property
+    def rules(self) -> Policy:
+        """The policy, with what is set of it."""
+        return dataclasses.replace(HYPER_V, buffer=self.buffer) if self.policy == "hyper-v" else POLICIES[self.policy]
 
     @property
     def names(self) -> list[str]:
@@ -161,7 +181,8 @@ class Settings:
         if self.low > self.high:
             raise SettingError(f"low must be at most high, {self.high:g} MiB, not {self.low:g}.")
         if self.minimum > self.promised:
-            raise SettingError(f"promised must be at least {self.minimum:g} MiB, or a guest has nothing to spare.")
+            why = "as least says" if self.minimum == self.least else "or a guest has nothing to spare"
+            raise SettingError(f"promised must be at least {self.minimum:g} MiB, {why}.")
         if self.minimum * self.machines > self.host:
             least = self.minimum * self.machines
             raise SettingError(f"host must be at least {least:g} MiB for {self.machines} machines, not {self.host:g}.")
@@ -241,12 +262,13 @@ def run(host: Host, settings: Settings) -> Observation:
     made: list[Machine] = []
     governed: list[Governed] = []
     try:
-        for name in settings.names:
+        for number_of, name in enumerate(settings.names):
             made.append(host.create(name, memory=settings.promised))
             draw = Random(f"pages/{settings.seed}/{name}")
-            governed.append(Governed(made[-1], settings.promised, settings.minimum, 1 - settings.idle_share, draw))
+            touched, weight = 1 - settings.idle_share, settings.weight if number_of == 0 else 1.0
+            governed.append(Governed(made[-1], settings.promised, settings.minimum, touched, draw, weight))
         wishes = settings.wanted
-        parts = govern(host, governed, POLICIES[settings.policy], settings.host, wishes, settings.interval)
+        parts = govern(host, governed, settings.rules, settings.host, wishes, settings.interval)
         for one in governed:
             one.end()
     finally:

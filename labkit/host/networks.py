@@ -14,7 +14,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 from labkit.host.observations import Observation
 
-__all__ = ["Action", "Direction", "Network", "Networked", "Port", "Reaching", "Rule", "Shape"]
+__all__ = ["Action", "Direction", "Network", "Networked", "Port", "Reaching", "Routing", "Rule", "Shape"]
 
 Action = Literal["accept", "drop", "reject"]
 Direction = Literal["in", "out", "both"]
@@ -171,4 +171,16 @@ class Networked(Protocol):
         """Let `sender` send as much as it can: `rate` in Mbit/s and `bytes` in B, of the pair ``sender>target``.
 
         The series has what arrived in each interval; `rate` is that of the second half, when all bursts are over.
+        """
+
+
+@runtime_checkable
+class Routing(Protocol):
+    """A host that has routers between its networks; for the ability ``"routers"``."""
+
+    def router(self, name: str, ports: Sequence[Port], *, nat: bool = False) -> None:
+        """Plug a router into two or more networks, or VLANs of one, until the first of these networks is removed.
+
+        Machines there are told of it as their gateway. With `nat` the last port is *outside*: what leaves there gets
+        the router's address, answers find back, and nobody outside can begin anything with those inside.
         """

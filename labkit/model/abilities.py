@@ -34,6 +34,7 @@ _OF_SLICES = {
     "networks": "a switch that learns, with VLANs (IEEE 802.1D and 802.1Q)",
     "firewall": "a list of rules at each port, and a book of conversations",
     "shaping": "a token bucket at each port",
+    "routers": "a router that forwards and translates addresses (RFC 1812, RFC 3022)",
     "network programs": "a program of the model, with the published costs of leaving a guest",
     "reclaim": "a balloon, random swapping, or a scanner for equal pages",
     "throttle": "a leaky bucket before each disk, as in QEMU",

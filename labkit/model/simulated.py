@@ -14,7 +14,7 @@ from typing import Literal
 import simpy
 from simpy.events import Event, Timeout
 
-from labkit.host import Ability, DiskLoad, HostError, MemoryLoad, Observation
+from labkit.host import Ability, HostError, Observation
 from labkit.host.networks import Port, Reaching, Rule
 from labkit.host.paging import Programs
 from labkit.host.timing import Program
@@ -24,7 +24,6 @@ from labkit.model.booting import boot
 from labkit.model.disks import SimulatedDisk, checked_disks, make_disk
 from labkit.model.harm import harm, inside
 from labkit.model.jobs import LONGEST, SimulatedJob
-from labkit.model.loads import drive
 from labkit.model.machine import SimulatedMachine
 from labkit.model.memory import SimulatedSharing
 from labkit.model.memory.swapping import reclaim
@@ -35,6 +34,7 @@ from labkit.model.pagesharing import share_pages
 from labkit.model.pool import SimulatedPool
 from labkit.model.rules import RULES
 from labkit.model.scheduler import Scheduler
+from labkit.model.starting import start
 from labkit.model.timing import times
 
 __all__ = ["SimulatedHost"]
@@ -174,6 +174,11 @@ class SimulatedHost:
         """Make a switch; see `labkit.host.networks.Networked.network`."""
         self.check_open()
         return self._cabinet.make(name, rules, stateful)
+
+    def router(self, name: str, ports: Sequence[Port], *, nat: bool = False) -> None:
+        """Plug a router into networks; see `labkit.host.networks.Routing.router`."""
+        self.check_open()
+        self._cabinet.route(name, ports, nat)
 
     def reach(
         self,
@@ -334,14 +339,8 @@ class SimulatedHost:
     def _begin_all(self, _event: Event) -> None:
         # By name, so that the order in which machines were made or loads started decides nothing.
         for job in sorted(self._starting, key=lambda job: job.machine.name):
-            if job.over:
-                continue
-            if isinstance(job.load, MemoryLoad):
-                job.begin(job.machine.holding.fill(job.load, job.filled))
-            elif isinstance(job.load, DiskLoad):
-                job.begin(job.machine.reader(job.load))
-            else:
-                job.begin(drive(self.env, self.scheduler, job.machine.group, job.load, self.seed, job.finish))
+            if not job.over:
+                start(self, job)
         self._starting.clear()
 
     def pass_time(self, seconds: float) -> None:

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from labkit.views.console import Console, consoles
     from labkit.views.figures import figure
+    from labkit.views.matrix import matrix
     from labkit.views.panel import Panel
     from labkit.views.pictures import host_picture
     from labkit.views.running import run
     from labkit.views.text import table
+    from labkit.views.topology import topology
 
-__all__ = ["Console", "Panel", "consoles", "figure", "host_picture", "run", "table"]
+__all__ = ["Console", "Panel", "consoles", "figure", "host_picture", "matrix", "run", "table", "topology"]
 
 _HOMES = {
     "Console": "console",
@@ -26,8 +28,10 @@ _HOMES = {
     "consoles": "console",
     "figure": "figures",
     "host_picture": "pictures",
+    "matrix": "matrix",
     "run": "running",
     "table": "text",
+    "topology": "topology",
 }
 
 

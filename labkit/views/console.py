@@ -214,7 +214,8 @@ class Consoles(widgets.Box):
 
     def __init__(self, several: list[Console]) -> None:
         super().__init__(several)
-        self.layout = widgets.Layout(display="flex", flex_flow="row wrap", align_items="flex-start", overflow="visible")
+        look = {"display": "flex", "flex_flow": "row wrap", "align_items": "flex-start", "overflow": "visible"}
+        self.layout = widgets.Layout(**look, grid_gap="8px")
         for console in several:
             console.layout = widgets.Layout(flex="1 1 340px", min_width="0", margin="0")
 

@@ -179,6 +179,32 @@ def test_esx_charges_for_what_is_held_and_not_touched():
     assert largest(0.9) < largest(0.0) - 20
 
 
+def test_what_hyper_v_lets_one_set():
+    """A machine alone that wants 60 MiB has what it has committed and the buffer; never less than the least."""
+
+    def sizes(**changed):
+        asked = Settings(policy="hyper-v", host=960, low=60, high=60, steps=4, touches=0, **changed)
+        return [values[-1] for values in series(seen(validate(asked)), "size").values()]
+
+    committed = 240 - room(240, 240) + 60
+    assert sizes(buffer=0.05) == pytest.approx([1.05 * committed] * 4, abs=1)
+    assert sizes(buffer=0.2) == pytest.approx([1.2 * committed] * 4, abs=1)
+    assert sizes(buffer=0.05, least=220) == [220] * 4
+    with pytest.raises(SettingError, match="at least 250 MiB, as least says"):
+        validate(Settings(least=250))
+
+
+@pytest.mark.parametrize("policy", ["dynamic", "hyper-v", "esxi"])
+def test_who_weighs_more_is_less_short(policy):
+    short = [
+        seen(validate(Settings(policy=policy, low=100, high=100, steps=8, weight=weight, touches=0))).value(
+            "m1", "short"
+        )
+        for weight in (1, 3)
+    ]
+    assert short[1] < short[0] - 3
+
+
 def test_esx_does_not_run_live():
     with labkit.simulated() as host:
         host.kind = "live"

@@ -17,6 +17,7 @@ from labkit.host.ports import checked_name, checked_port, checked_rules
 from labkit.model.net.frames import Frame
 from labkit.model.net.gate import Gate
 from labkit.model.net.outlet import Outlet
+from labkit.model.net.router import Router
 from labkit.model.net.switch import Socket, Switch
 from labkit.model.net.tape import Tape
 
@@ -95,7 +96,9 @@ class SimulatedNetwork:
         """Take it away, once no machine is plugged in. Doing so twice is no error."""
         if self.removed:
             return
-        names = [gate.owner for gate in self._cabinet.all_gates() if gate.port.network == self.name]
+        names = [
+            gate.owner for gates in self._cabinet.gates.values() for gate in gates if gate.port.network == self.name
+        ]
         if names:
             raise HostError(f"{', '.join(names)} has a cable in {self.name}.", "Stop the machines first.")
         self.removed = True
@@ -119,6 +122,7 @@ class Cabinet:
         self.host = host
         self.networks: dict[str, SimulatedNetwork] = {}
         self.gates: dict[str, list[Gate]] = {}
+        self.routers: dict[str, Router] = {}
         self.tape = Tape()
         self.numbers = count(1)
         self._places = count()
@@ -141,11 +145,17 @@ class Cabinet:
     def taken_away(self, network: SimulatedNetwork) -> None:
         """A switch is gone."""
         del self.networks[network.name]
+        for name, router in list(self.routers.items()):
+            if any(gate.port.network == network.name for gate in router.gates):
+                for gate in router.gates:
+                    gate.unplug()
+                del self.routers[name]
         self.host.note(f"remove network {network.name}")
 
     def all_gates(self) -> list[Gate]:
         """Every cable that is plugged in."""
-        return [gate for gates in self.gates.values() for gate in gates]
+        routers = [gate for router in self.routers.values() for gate in router.gates]
+        return [gate for gates in self.gates.values() for gate in gates] + routers
 
     def checked(self, nics: Iterable[Port]) -> tuple[Port, ...]:
         """The ports to give to a machine, each with its address.
@@ -183,14 +193,42 @@ class Cabinet:
 
     def plug(self, name: str, ports: Sequence[Port]) -> None:
         """Plug a machine's cables in."""
+        if gates := self._plugged(name, ports):
+            self.gates[name] = gates
+            self._show_the_way()
+
+    def route(self, name: str, ports: Sequence[Port], nat: bool) -> None:
+        """Make a router; see `labkit.host.networks.Routing.router`."""
+        name = checked_name(name)
+        if name in self.routers or name in self.host.machines:
+            raise HostError(f"This host has a machine or router {name} already.", "Take another name.")
+        ports = self.checked(ports)
+        if len(ports) < 2 or any(port.trunk for port in ports):
+            raise ValueError("a router has two ports or more, none of them a trunk")
+        self.routers[name] = Router(self._plugged(name, ports), nat)
+        self._show_the_way()
+        self.host.note(f"router {name} {','.join(f'{p.network}={p.address}' for p in ports)}{' nat' * nat}")
+
+    def _show_the_way(self) -> None:
+        """Let machines know the router of their network: those of the outside, with NAT, need not know of it."""
+        for gate in (gate for gates in self.gates.values() for gate in gates):
+            for router in self.routers.values():
+                for its in router.gates:
+                    if (
+                        its is not router.outside
+                        and its.port.network == gate.port.network
+                        and _meet(its.port, gate.port)
+                    ):
+                        gate.stack.gateway = its.stack.address
+
+    def _plugged(self, name: str, ports: Sequence[Port]) -> list[Gate]:
         gates = []
         for port in ports:
             network, number = self.networks[port.network], next(self._macs)
             mac = f"52:54:00:{number >> 16:02x}:{number >> 8 & 255:02x}:{number & 255:02x}"
             rules, books = network.rules, network.stateful
             gates.append(Gate(self.host.env, name, port, mac, network.switch, rules, books, self.numbers, self.tape))
-        if gates:
-            self.gates[name] = gates
+        return gates
 
     def unplug(self, name: str) -> None:
         """Pull a machine's cables out."""

@@ -73,6 +73,7 @@ class Stack:
         self._tags = tags
         self._send = send
         self._numbers = numbers
+        self.forward: Callable[[Packet], bool] | None = None  # a router's: True for what it has taken care of
         self.gateway = ""  # who takes what is not for this network; nobody where it is empty
         self._neighbours: dict[str, tuple[str, int | None]] = {}
         self._unresolved: dict[str, list[Packet]] = {}
@@ -89,10 +90,14 @@ class Stack:
         """Strike one out."""
         self._neighbours.pop(address, None)
 
+    def is_near(self, address: str) -> bool:
+        """Whether an address is of the card's own network, so that no gateway is needed."""
+        return ipaddress.IPv4Address(address) in self._near
+
     def send(self, packet: Packet) -> None:
         """Send a packet; whose neighbour is not known yet is asked for first."""
         next_one = packet.destination
-        if ipaddress.IPv4Address(next_one) not in self._near:
+        if not self.is_near(next_one):
             if not self.gateway:
                 return  # "Network is unreachable": nothing is sent at all
             next_one = self.gateway
@@ -125,7 +130,7 @@ class Stack:
             return
         if isinstance(frame.content, Arp):
             self._resolve(frame.content, frame.tag)
-        elif frame.content.destination == self.address:
+        elif (self.forward is None or not self.forward(frame.content)) and frame.content.destination == self.address:
             self._take(frame.content)
 
     def _resolve(self, arp: Arp, tag: int | None) -> None:

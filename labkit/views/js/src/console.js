@@ -79,6 +79,7 @@ function render({ model, el }) {
     minimumContrastRatio: 4.5,
     screenReaderMode: model.get("screen_reader"),
     scrollback: 2000,
+    theme: {},
   });
   const fit = new FitAddon();
   terminal.loadAddon(fit);
@@ -89,6 +90,7 @@ function render({ model, el }) {
   const paint = () => {
     const words = getComputedStyle(root);
     const ground = words.backgroundColor;
+    if (!ground) return; // not on the page yet
     terminal.options.theme = {
       ...COLOURS[dark(root) ? "dark" : "light"],
       background: ground,
@@ -103,6 +105,7 @@ function render({ model, el }) {
 
   let told = 0;
   const size = () => {
+    if (!terminal.options.theme.background) paint();
     const asked = root.clientWidth ? fit.proposeDimensions() : null;
     if (!asked || !Number.isFinite(asked.cols)) return;
     terminal.resize(Math.max(COLUMNS[0], Math.min(COLUMNS[1], asked.cols)), model.get("rows"));
@@ -157,8 +160,13 @@ function render({ model, el }) {
 
   const printed = () => {
     const buffer = terminal.buffer.active;
-    const lines = Array.from({ length: buffer.length }, (_, line) => buffer.getLine(line).translateToString(true));
-    return `${lines.join("\n").trimEnd()}\n`;
+    let all = "";
+    for (let place = 0; place < buffer.length; place += 1) {
+      const line = buffer.getLine(place);
+      const whole = buffer.getLine(place + 1)?.isWrapped; // it goes on in the next
+      all += line.translateToString(!whole) + (whole ? "" : "\n");
+    }
+    return `${all.trimEnd()}\n`;
   };
   async function copy() {
     const chosen = terminal.getSelection() || printed();

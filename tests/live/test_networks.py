@@ -1,0 +1,196 @@
+"""Networks of real guests: who reaches whom, who sees which frame, what a list of rules and a bucket let through."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from itertools import permutations
+from pathlib import Path
+
+import psutil
+import pytest
+
+import labkit
+from labkit.host import HostError
+from labkit.host.networks import Rule, Shape
+from labkit.live import attaching, guardian
+from labkit.live.net import cables
+from labkit.live.private import plugging, shared, switch
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture(scope="module")
+def host(live_required):
+    """A host with networks, and three guests in one of them: two in VLAN 10, one in VLAN 20."""
+    try:
+        opened = labkit.live(networks=True)
+    except HostError as error:
+        if live_required:
+            raise
+        pytest.skip(str(error))
+    with opened:
+        lan = opened.network("lan")
+        for name, vlan in (("m1", 10), ("m2", 10), ("m3", 20)):
+            opened.create(name, nics=[lan.port(vlan=vlan)])
+        yield opened
+    assert not what_is_left(opened), "closing it left something"
+
+
+def what_is_left(host) -> list[str]:
+    """What of a host is still in its private host: machines, filters, switches, network devices, control groups."""
+    driver = host.driver
+    names = [domain.name() for domain in driver.connection.listAllDomains()]
+    found = [name for name in names if name.startswith(host.domain_name(""))]
+    found += [one.name() for one in driver.connection.listAllNWFilters() if one.name().startswith(host.id)]
+    found += [word for word in driver.run(["ovs-vsctl", "list-br"]).stdout.split() if word.startswith(host.id)]
+    devices = Path(f"/proc/{driver.room.first}/net/dev").read_text().splitlines()[2:]
+    found += [line.partition(":")[0].strip() for line in devices if line.strip().startswith(f"{host.id}-")]
+    return found + [str(group) for group in guardian.control_groups_of(host.domain_name(""))]
+
+
+def seen(observation) -> dict[str, float]:
+    return {row["machine"]: row["value"] for row in observation.rows}
+
+
+def test_it_says_what_it_is(host):
+    assert "a private host on this computer" in host.name
+    for ability in ("networks", "firewall", "shaping"):
+        assert host.can(ability), ability
+    assert "Open vSwitch" in host.provenance().mechanisms["networks"]
+
+
+def test_a_machine_reaches_those_in_its_vlan_and_nobody_else(host):
+    expected = {f"{a}>{b}": float({a, b} == {"m1", "m2"}) for a, b in permutations(("m1", "m2", "m3"), 2)}
+    assert seen(host.reach()) == expected
+    assert sorted(host.networks["lan"].table().values()) == ["m1", "m2", "m3"]
+    assert "# in m1: ping -c 1 -I eth0 10.0.0.2" in host.journal()
+
+
+def test_a_switch_floods_until_it_has_learnt_and_no_vlan_hears_another(host):
+    host.networks["lan"].forget()
+    assert host.networks["lan"].table() == {}
+    assert seen(host.capture("m1", "m2", 2, known=False)) == {"m1": 3, "m2": 3, "m3": 0}
+    port = host.machines["m3"].cables[0].tap
+    host.driver.run(["ovs-vsctl", "set", "port", port, "tag=10"])
+    try:
+        host.networks["lan"].forget()
+        assert seen(host.capture("m1", "m2")) == {"m1": 1, "m2": 1, "m3": 1}
+        assert seen(host.capture("m1", "m2", 3)) == {"m1": 3, "m2": 3, "m3": 0}
+    finally:
+        host.driver.run(["ovs-vsctl", "set", "port", port, "tag=20"])
+
+
+def test_a_trunk_a_list_and_a_bucket(host):
+    """One more machine after another, as each takes a second: an auditor at a trunk, then a guest with rules."""
+    lan = host.networks["lan"]
+    with host.create("auditor", nics=[lan.port(trunk=(10, 20))]):
+        to_all = host.reach([("auditor", "m1"), ("auditor", "m3"), ("m3", "auditor"), ("m1", "m3")])
+    assert list(seen(to_all).values()) == [1, 1, 1, 0]
+    rules = (Rule("accept", protocol="tcp", port=80), Rule("drop", protocol="tcp"), Rule("drop", protocol="icmp"))
+    shape = Shape(average=4, peak=8, burst=0.2)
+    with host.create("web", nics=[lan.port(vlan=10, rules=rules, shape=shape, spoof=False)]) as web:
+        assert seen(host.reach([("m1", "web"), ("web", "m1"), ("m3", "web")])) == {
+            "m1>web": 0,
+            "web>m1": 1,
+            "m3>web": 0,
+        }
+        assert seen(host.reach([("m1", "web"), ("web", "m1")], "tcp", 80)) == {"m1>web": 1, "web>m1": 1}
+        assert seen(host.reach([("m1", "web"), ("web", "m1")], "tcp", 81)) == {"m1>web": 0, "web>m1": 1}
+        assert seen(host.reach([("m1", "web")], "udp", 53)) == {"m1>web": 1}
+        assert seen(host.reach([("web", "m1")], claim="10.0.0.77")) == {"web>m1": 0}
+        assert seen(host.reach([("m2", "m1")], claim="10.0.0.77")) == {"m2>m1": 1}
+        sent = host.transfer("web", "m1", 4.0)
+        passed, took = sent.value("web>m1", "bytes"), sent.seconds
+        most = shape.burst * 1e6 + shape.average * 1e6 / 8 * took
+        assert 0.5 * most < passed <= most  # the bucket's bound, and more than half of it
+        assert len(web.vcpu_threads) == 1
+        assert web.vcpu_threads[0] in {thread.id for thread in psutil.Process(web.process).threads()}
+        left = what_is_left(host)
+    gone = {name for name in left if "web" in name}
+    assert {f"{host.id}-web", f"{host.id}-web-br"} <= gone and not gone & set(what_is_left(host))
+
+
+def test_what_is_refused(host):
+    lan = host.networks["lan"]
+    with pytest.raises(HostError, match="a network lan already"):
+        host.network("lan")
+    with pytest.raises(HostError, match="machines plugged into lan"):
+        lan.remove()
+    with pytest.raises(HostError, match="tag"):
+        host.create("no", nics=[lan.port(trunk=(10,), rules=[Rule("drop")])])
+    with pytest.raises(HostError, match="4 network cards at most"):
+        host.create("no", nics=[lan.port()] * 5)
+    with pytest.raises(HostError, match="ports of this host's networks"):
+        host.create("no", nics=["lan"])
+    with pytest.raises(ValueError, match="VLAN is a whole number"):
+        lan.port(vlan=4095)
+    with pytest.raises(HostError, match="no machine nobody"):
+        host.reach([("m1", "nobody")])
+    assert "no" not in host.machines
+
+
+@pytest.mark.parametrize("when", ["before the card", "after it"])
+def test_an_interrupted_creation_leaves_nothing(host, monkeypatch, when):
+    before = what_is_left(host)
+
+    def interrupted(*_args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(*((plugging, "plug") if when == "before the card" else (cables, "_introduce")), interrupted)
+    lan = host.networks["lan"]
+    with pytest.raises(KeyboardInterrupt):
+        host.create("cut", nics=[lan.port(rules=[Rule("drop", protocol="udp")], shape=Shape(5))])
+    assert what_is_left(host) == before and "cut" not in host.machines
+    assert [cable.machine.name for cable in lan.cables] == ["m1", "m2", "m3"]
+
+
+def test_an_embedded_host_says_where_networks_are(shared_host):
+    no = shared_host.can("networks")
+    assert not no and "labkit.live(networks=True)" in no.remedy
+    with pytest.raises(HostError, match="no networks"):
+        shared_host.network("lan")
+
+
+def test_slots_for_disks_and_cards():
+    assert [
+        attaching.slots_for([0] * disks, [0] * cards) for disks, cards in ((0, 0), (0, 1), (2, 1), (3, 1), (8, 4))
+    ] == [
+        0,
+        3,
+        3,
+        8,
+        12,
+    ]
+
+
+OPENS = """
+import time
+import labkit
+from labkit.host.networks import Rule
+host = labkit.live(networks=True)
+lan = host.network("lan")
+machine = host.create("left", nics=[lan.port(rules=[Rule("drop", protocol="udp")])])
+print(host.driver.root, host.driver.room.first, machine.process, flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_killed_owner_leaves_nothing(host):
+    child = subprocess.Popen([sys.executable, "-c", OPENS], stdout=subprocess.PIPE, text=True)
+    try:
+        root, *numbers = child.stdout.readline().split()
+        first = psutil.Process(int(numbers[0]))
+        inside = [psutil.Process(int(numbers[1])), first, *first.children(recursive=True)]
+        assert {"libvirtd", "ovs-vswitchd"} <= {process.name() for process in inside}
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait(10)
+    mark = f"lk-{Path(root).name}-"
+    ends = time.monotonic() + 10
+    while Path(root).exists() or any(process.is_running() for process in inside) or guardian.control_groups_of(mark):
+        assert time.monotonic() < ends, f"{root}, {inside} or a control group stays"
+        time.sleep(0.05)
+    assert shared() is host.driver and switch.learnt(host.driver.room, host.networks["lan"].switch) is not None
+    assert os.getpid() == host.driver.opened_by
