@@ -24,7 +24,10 @@ TOP = Path(__file__).resolve().parents[1]
 NOTHING_FOUND = 5
 # A room's tests lie in the folder of its name; what holds for every lesson lies in `notebooks`.
 FOLDERS = {name: name for name in ("house", "model", "experiments", "course", "views", "cli")}
-FOLDERS |= {"lessons": "notebooks", "live": "live"}
+FOLDERS |= {"lessons": "notebooks"}
+# Of the live room, what measures no time runs side by side; the rest has the computer to itself.
+SIDE_BY_SIDE = ["-n", "2", "--dist", "loadfile"]
+LIVE = {"live, side by side": ["-m", "timeless", *SIDE_BY_SIDE], "live": ["-m", "not timeless"]}
 IN_CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 
 
@@ -128,6 +131,10 @@ def walk(lesson: str | None) -> list[Room]:
         for name, folder in FOLDERS.items():
             room = enter(name)
             pytest(room, [f"tests/{folder}"], chosen)
+            leave(room)
+        for name, how in LIVE.items():
+            room = enter(name)
+            pytest(room, ["tests/live", *how], chosen)
             leave(room)
         lessons = notebooks(lesson)
         nbval = ["--nbval", "--nbval-current-env", *lessons]

@@ -18,7 +18,7 @@ host_resident : how much of the machine's memory takes room on the host, in MiB.
 
 What the guest's kernel keeps for itself and what its own programs use was measured once for the course's image, in
 guests that take part in no comparison (`labkit.host.memory.GUEST`). A live host measures it again for its own image,
-once for each size, in a guest apart, and says what it found among its mechanisms.
+once for each size, in a guest apart, says what it found among its mechanisms, and theory goes by that (`given`).
 
 The run begins with a look at the full machine, before its balloon is sent: that is moment 0 of the curves.
 
@@ -42,8 +42,8 @@ from dataclasses import dataclass
 from labkit.experiments.needs import ask
 from labkit.experiments.phases import joined
 from labkit.experiments.settings import SettingError, number, size
-from labkit.host import Host, HostError, Machine, MemoryLoad, Observation, Series
-from labkit.host.memory import GUEST
+from labkit.host import Host, HostError, Machine, MemoryLoad, Observation, Row, Series
+from labkit.host.memory import GUEST, Guest, MeasuresGuests
 from labkit.host.memory import QUANTITIES as MEMORY
 
 __all__ = [
@@ -61,6 +61,7 @@ __all__ = [
     "Settings",
     "adjust",
     "bounds",
+    "given",
     "machines",
     "prepare",
     "run",
@@ -88,6 +89,7 @@ LEFT = 14.0  # MiB that the filling program leaves free; it needs some itself, a
 PATIENCE = 120.0  # seconds for the balloon, or the filling, to be done
 CLOSE = 0.5  # MiB; from here on the balloon counts as being there
 LOOK = 0.25  # seconds
+_MEASURED = ("kept", "used")  # what a host may have measured apart
 CLOSELY = 0.05  # seconds between two points of the curves while the balloon moves
 BOUNDS = {quantity: PART * 256.0 for quantity in QUANTITIES}
 
@@ -128,7 +130,9 @@ def machines(settings: Settings) -> int:
     return 1
 
 
-def theory(settings: Settings, weights: Mapping[str, float] | None = None) -> dict[tuple[str, str], float]:
+def theory(
+    settings: Settings, weights: Mapping[str, float] | None = None, guest: Guest = GUEST
+) -> dict[tuple[str, str], float]:
     """What is left, by subtraction.
 
     The balloon's pages are no longer the guest's to deal out, and it takes none but free ones:
@@ -146,6 +150,8 @@ def theory(settings: Settings, weights: Mapping[str, float] | None = None) -> di
         The experiment's.
     weights : mapping of str to float, optional
         Not used; CPU shares do not matter here.
+    guest : Guest
+        What there is in such a guest from the start.
 
     Returns
     -------
@@ -158,16 +164,41 @@ def theory(settings: Settings, weights: Mapping[str, float] | None = None) -> di
     with the balloon: Linux, drivers/virtio/virtio_balloon.c, `adjust_managed_page_count`. kept, used and files:
     `labkit.host.memory.GUEST`.
     """
-    total = settings.target - GUEST.kept(settings.memory)
+    total = settings.target - guest.kept(settings.memory)
     return {
         ("m1", "guest_total"): total,
-        ("m1", "guest_free"): total - GUEST.used - GUEST.files,
+        ("m1", "guest_free"): total - guest.used - guest.files,
         ("m1", "host_resident"): settings.target,
     }
 
 
+def given(settings: Settings, live: Observation) -> dict[str, Guest]:
+    """What theory is given besides: the guest as the live host measured it, apart from the compared run.
+
+    Parameters
+    ----------
+    settings : Settings
+        The experiment's.
+    live : Observation
+        What the live host saw.
+
+    Returns
+    -------
+    dict
+        `guest`; empty where the host did not say.
+    """
+    said = {row["quantity"]: row["value"] for row in live.rows if row["quantity"] in _MEASURED}
+    if set(said) != set(_MEASURED):
+        return {}
+    kernel = said["kept"] - GUEST.bookkeeping * settings.memory
+    return {"guest": dataclasses.replace(GUEST, kernel=kernel, used=said["used"])}
+
+
 def theory_after(
-    settings: Settings, earlier: Sequence[Settings], weights: Mapping[str, float] | None = None
+    settings: Settings,
+    earlier: Sequence[Settings],
+    weights: Mapping[str, float] | None = None,
+    guest: Guest = GUEST,
 ) -> dict[tuple[str, str], float]:
     """What is left where the same balloon was elsewhere before: as `theory`, but for what the host holds.
 
@@ -182,6 +213,8 @@ def theory_after(
         As they stood since the machine was full; each balloon is taken to have arrived.
     weights : mapping of str to float, optional
         Not used; CPU shares do not matter here.
+    guest : Guest
+        What there is in such a guest from the start.
 
     Returns
     -------
@@ -194,7 +227,7 @@ def theory_after(
     drivers/virtio/virtio_balloon.c, `leak_balloon`.
     """
     held = min(settings.target, *(one.target for one in earlier)) if earlier else settings.target
-    return theory(settings, weights) | {("m1", "host_resident"): held}
+    return theory(settings, weights, guest) | {("m1", "host_resident"): held}
 
 
 def prepare(host: Host, settings: Settings) -> list[Machine]:
@@ -247,10 +280,17 @@ def run(host: Host, settings: Settings) -> Observation:
                 )
             on_its_way.append(host.observe(LOOK, CLOSELY))
         seen = host.observe(settings.seconds)
-        whole = joined([*on_its_way, seen], seen.rows)
+        whole = joined([*on_its_way, seen], [*seen.rows, *_measured(host, machine)])
         return dataclasses.replace(whole, series=tuple(_begun(line, before) for line in whole.series))
     finally:
         machine.stop()
+
+
+def _measured(host: Host, machine: Machine) -> list[Row]:
+    """What the host found out, apart, about guests of this size."""
+    known = host.kept.get(round(machine.memory), {}) if isinstance(host, MeasuresGuests) else {}
+    rows = {quantity: known[quantity] for quantity in _MEASURED if quantity in known}
+    return [{"machine": machine.name, "quantity": name, "unit": "MiB", "value": value} for name, value in rows.items()]
 
 
 def _begun(line: Series, before: Mapping[str, float]) -> Series:

@@ -56,7 +56,9 @@ class Outcome:
         weights = self.live.provenance.weights if self.live else None
         after = getattr(self.experiment, "theory_after", None) if self.earlier else None
         asked = (self.settings, self.earlier, weights) if after else (self.settings, weights)
-        theory = (after or self.experiment.theory)(*asked) or {}
+        given = getattr(self.experiment, "given", None)  # what a host measured apart, for theory to go by
+        more = given(self.settings, self.live) if given and self.live else {}
+        theory = (after or self.experiment.theory)(*asked, **more) or {}
         seen = self.simulated or self.live
         rows = []
         for row in seen.rows if seen else ():

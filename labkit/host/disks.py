@@ -71,10 +71,10 @@ class Disk(Protocol):
         """The length of the file, in bytes."""
 
     @property
-    def store_bytes(self) -> int:
+    def store_bytes(self) -> int | None:
         """How much the store gives the file in whole blocks, in bytes: what shrinks when a guest gives back.
 
-        The length never becomes less. On the simulated host only qcow2 and raw files have it.
+        The length never becomes less. On the simulated host it is known of qcow2 and raw files, and else None.
         """
 
     @property

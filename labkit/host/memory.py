@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol, Self, runtime_checkable
 
-__all__ = ["GUEST", "PAGES_PER_MIB", "QUANTITIES", "Guest", "PageSharing"]
+__all__ = ["GUEST", "PAGES_PER_MIB", "QUANTITIES", "Guest", "MeasuresGuests", "PageSharing"]
 
 PAGES_PER_MIB = 256
 """Pages of 4096 bytes, the unit in which both x86 and Linux deal memory out."""
@@ -74,6 +74,15 @@ class Guest:
 #   1024 MiB do so too, but only with huge pages off, which `labkit.live.balloon` sees to.
 GUEST = Guest(kernel=33.24609375, bookkeeping=0.01708984375, used=28.2, touched=16.2, files=5.3, reserve=16.0)
 """The course's guest."""
+
+
+@runtime_checkable
+class MeasuresGuests(Protocol):
+    """A host that finds out, in guests apart, what its image keeps of a guest's memory."""
+
+    @property
+    def kept(self) -> Mapping[int, Mapping[str, float]]:
+        """By the MiB of a guest: `kept` by its kernel and `used` by what runs in it, in MiB; empty while not known."""
 
 
 @runtime_checkable

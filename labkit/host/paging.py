@@ -139,8 +139,8 @@ class ReclaimsMemory(Protocol):
         Returns
         -------
         Observation
-            For each machine `reclaimed` in MiB, what was got back from it at the end, and `slowdown` in 1, how many
-            times longer its programs took.
+            For each machine `reclaimed` in MiB, what was got back from it in this way at the end, and `slowdown` in 1,
+            how many times longer its programs took. What sharing does not find is swapped by the host, at random.
 
         Raises
         ------

@@ -142,9 +142,10 @@ def _image() -> str:
 
 def _in_private(found: list[Finding]) -> bool:
     """Whether a private host has all that networks need; Open vSwitch is fetched when it is first needed."""
-    fetched = shutil.which("apt-get") is not None
-    ready = (one.state == "works" or (fetched and (one.name, one.state) == ("VLANs", "absent")) for one in found)
-    return bool(found) and all(ready)
+    ready = {one.name for one in found if one.state == "works"}
+    if shutil.which("apt-get"):
+        ready |= {one.name for one in found if (one.name, one.state) == ("VLANs", "absent")}
+    return ready >= {"private host", "firewall", "VLANs", "shaping"}
 
 
 def examine(progress: Callable[[str, float], None] | None = None) -> Report:

@@ -36,7 +36,7 @@ _OF_SLICES = {
     "shaping": "a token bucket at each port",
     "routers": "a router that forwards and translates addresses (RFC 1812, RFC 3022)",
     "network programs": "a program of the model, with the published costs of leaving a guest",
-    "reclaim": "a balloon, random swapping, or a scanner for equal pages",
+    "reclaim": "a balloon, random swapping, or one copy of equal pages and random swapping of the rest",
     "throttle": "a leaky bucket before each disk, as in QEMU",
     "trim": "arithmetic of the published formats",
     "snapshots": "copies of what the machine holds; as long as they were measured to take once",

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from labkit.views.console import Console, consoles
     from labkit.views.figures import figure
-    from labkit.views.matrix import matrix
+    from labkit.views.matrices import matrix
     from labkit.views.panel import Panel
     from labkit.views.pictures import host_picture
     from labkit.views.running import run
     from labkit.views.text import table
-    from labkit.views.topology import topology
+    from labkit.views.topologies import topology
 
 __all__ = ["Console", "Panel", "consoles", "figure", "host_picture", "matrix", "run", "table", "topology"]
 
@@ -28,10 +28,10 @@ _HOMES = {
     "consoles": "console",
     "figure": "figures",
     "host_picture": "pictures",
-    "matrix": "matrix",
+    "matrix": "matrices",
     "run": "running",
     "table": "text",
-    "topology": "topology",
+    "topology": "topologies",
 }
 
 

@@ -31,6 +31,7 @@ BEHIND = 1 << 16
 """B that may wait to be shown, and as many that a page opened later is shown of what was."""
 _LAST = 8  # lines in the text twin
 _CONTROL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-~])|[\x00-\x08\x0b-\x1f\x7f]")
+_ENTER = "Connected. Press Enter to see the prompt of {}."
 _NONE = (
     "{} is a simulated machine and has no console: nothing runs in it that could print a word. A machine of "
     "labkit.live() has one."
@@ -102,7 +103,7 @@ class Console(anywidget.AnyWidget):
             return
         with self._lock:
             self._terminal = terminal
-        self.held, self.state = True, f"Connected. Press Enter to see the prompt of {self.name}."
+        self.held, self.state = True, _ENTER.format(self.name)
         threading.Thread(target=self._stream, args=(terminal,), name="labkit-console", daemon=True).start()
 
     def _stream(self, terminal: Terminal) -> None:
@@ -154,8 +155,12 @@ class Console(anywidget.AnyWidget):
         """
         typed = text.encode("utf-8", "replace")
         terminal = self._terminal
-        taken = terminal.write(typed) if terminal else 0
-        if taken < len(typed) and self.held:
+        if not self.held or terminal is None:
+            return
+        taken = terminal.write(typed)
+        if self.state == _ENTER.format(self.name):
+            self.state = "Connected."
+        if taken < len(typed) and not terminal.ended:
             self.state = f"{self.name} does not take what is typed: {len(typed) - taken} characters did not reach it."
 
     def _resize(self, rows: int, columns: int) -> None:

@@ -84,7 +84,7 @@ class Frame:
         whom = {"": "", _ALL: " to all"}.get(self.to, f" to {self.to}")
         seen = ", ".join(self.seen) or _NOBODY
         end = "" if self.what.endswith(("?", ".")) else "."
-        return f"at {self.time:.3f} s {self.sender} sends{whom}: {self.what}{end} Seen by {seen}."
+        return f"at {1000 * self.time:.3f} ms {self.sender} sends{whom}: {self.what}{end} Seen by {seen}."
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pytest
 from labkit.host import HostError
 from labkit.live import appliance, bootable
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.timeless]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from labkit.live import disks
 from labkit.live.journal import Journal
 from labkit.model.disks import SimulatedDisk, SimulatedOverlay
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.timeless]
 
 KIBI, MEBI = 1 << 10, 1 << 20
 CLUSTERS = [None, *(1 << bits for bits in range(9, 22))]

@@ -13,7 +13,7 @@ from labkit.live import disks
 from labkit.live.journal import Journal
 from labkit.model.disks import SimulatedDisk, SimulatedOverlay
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.timeless]
 
 KIBI, MEBI, GIBI = 1 << 10, 1 << 20, 1 << 30
 

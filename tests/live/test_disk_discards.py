@@ -8,7 +8,7 @@ import pytest
 
 import labkit
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.timeless]
 
 BLOCK = 4096
 DISK = 16 << 20

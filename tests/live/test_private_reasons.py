@@ -45,7 +45,7 @@ def test_what_libvirt_cannot_do_together_is_refused():
     with pytest.raises(HostError, match="nwfilter does not work on ports of Open vSwitch"):
         cards.card("52:54:00:00:00:01", switch="lan", filter="clean-traffic")
     with pytest.raises(HostError, match="VLANs on ports of Open vSwitch only"):
-        cards.card("52:54:00:00:00:01", network="lan", vlan=10)
+        cards.card("52:54:00:00:00:01", bridge="lan", vlan=10)
 
 
 def test_an_unshare_that_is_too_old():

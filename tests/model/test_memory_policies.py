@@ -15,6 +15,7 @@ from labkit.host.policies.pouring import shared
 from labkit.host.policies.tax import paid_for_a_page, taxed
 from labkit.model.memory.reclaim import Ours, Theirs
 from labkit.model.memory.swapping import reclaim
+from labkit.model.memory.together import sharers
 
 MIB = st.integers(1, 4000)
 
@@ -329,6 +330,22 @@ def test_each_page_is_somewhere_and_what_is_lacking_is_gone(how, writes):
         assert gone == pytest.approx(32 / 3, abs=2 / 256)
         found = parts["shared"] if how == "sharing" else gone
         assert seen.value(name, "reclaimed") == pytest.approx(found, abs=1e-9)
+
+
+def test_a_neighbour_that_writes_costs_the_others_too():
+    """Two guests of 100 equal pages, each to be relieved of 25: once one has written 80, they share 20, and swap 15."""
+    names = ("a", "b")
+    programs = Programs(working=1.0, cold=0.0, identical=1.0, touches=1.0, writes=0.0)
+    draws = {name: Random(name) for name in names}
+    guests = sharers(dict.fromkeys(names, 100), dict.fromkeys(names, 25), programs, 1.0, Random(1), draws)
+    assert [guest.got_back() for guest in guests.values()] == [50, 50]
+    assert sum(guests["a"].fetch(page, True) for page in range(80)) == pytest.approx(80 * PAGING.copy.value)
+    for guest in guests.values():
+        parts = guest.parts()
+        assert (parts["shared"], parts["swapped"]) == (10, 15) and sum(parts.values()) == 100
+    # What was swapped of the other one's own has to be fetched, and another one goes.
+    assert sum(guests["b"].fetch(page, False) for page in range(100)) >= 15
+    assert guests["b"].parts()["swapped"] == 15
 
 
 def test_with_nothing_equal_sharing_is_swapping():

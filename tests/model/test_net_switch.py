@@ -42,15 +42,13 @@ def test_where_a_frame_goes_follows_from_all_that_came_before(colours, script):
         switch.plug(sockets[-1])
     history: list[tuple[float, int, str, int]] = []
     for number, (gap, port, source, destination, tag) in enumerate(script):
-        if gap:
+        if env.now + gap > env.now:
             env.run(env.now + gap)
         got.clear()
         switch.enter(sockets[port], Frame(number, source, destination, ONE, tag))
         colour = colours[port]
-        if isinstance(colour, tuple):
-            vlan = tag if tag in colour else None
-        else:
-            vlan = colour if tag is None else None
+        let_in = tag in colour if isinstance(colour, tuple) else tag is None
+        vlan = (tag if isinstance(colour, tuple) else colour) if let_in else None
         if vlan is None:
             assert got == []
             continue

@@ -119,7 +119,9 @@ def test_what_is_printed_is_shown_and_is_there_for_a_page_opened_later(machine, 
 
 
 def test_only_bytes_that_were_typed_go_to_the_machine(machine, opened):
+    assert "Press Enter" in opened.state
     opened.hears(do="type", text="ping 10.0.0.2\r")
+    assert opened.state == "Connected."
     opened.hears(do="type", text="\x03é\ud800")
     for asked in ({"do": "type", "text": 5}, {"do": "type"}, {"do": "run", "text": "x"}, {"do": "size", "rows": "2"}):
         opened.hears(**asked)
@@ -157,7 +159,7 @@ def test_it_ends_with_the_machine_and_can_be_connected_again(machine, opened):
     until(lambda: not opened.held)
     assert (opened.state, opened.shown()) == ("The machine was switched off.", b"last words")
     opened.hears(do="type", text="anybody?")
-    assert machine.terminals[0].typed == b"anybody?" or not opened.held
+    assert machine.terminals[0].typed == b""
     opened.hears(do="connect")
     assert opened.held and len(machine.terminals) == 2
     opened.hears(do="connect")  # it is held already

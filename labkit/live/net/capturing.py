@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import time
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,8 @@ __all__ = ["capture"]
 APART = 0.2  # seconds from one ping to the next
 PATIENCE = 10.0  # seconds for the last answer
 
-_COUNTED = "(icmp[icmptype]==icmp-echo or arp[6:2]==1)"  # echo requests and ARP requests (RFC 792, RFC 826)
+_COUNTED = "(icmp[icmptype]==icmp-echo or (arp[6:2]==1 and arp[24:4]==0x{:08x}))"
+"""Echo requests, and ARP requests for the target's address (RFC 792, RFC 826): the sender may still ask for another."""
 
 
 def _know(cable: Cable, other: Cable, known: bool) -> None:
@@ -46,7 +48,8 @@ def capture(host: LiveHost, sender: str, target: str, count: int, known: bool) -
     for one, another in (way, way[::-1]):
         _know(one, another, known)
     # Frames of a trunk have a tag before all else.
-    choose = f"ether src {cable.mac} and ({_COUNTED} or (vlan and {_COUNTED}))"
+    counted = _COUNTED.format(int(ipaddress.IPv4Address(other.ip)))
+    choose = f"ether src {cable.mac} and ({counted} or (vlan and {counted}))"
     begun = time.monotonic()
     began = time.time()
     with contextlib.ExitStack() as stack:

@@ -42,6 +42,7 @@ def ability(host: LiveHost, what: str) -> Ability:
     try:
         if what == "networks":
             _require_switch()
+            programs.require(programs.LOOKING, "To see who sees which frame")
             return Ability(True, "Open vSwitch in namespaces of its own, libvirt's <vlan>")
         if what == "firewall":
             programs.require(programs.FILTERING, "A firewall")

@@ -19,6 +19,7 @@ __all__ = ["transfer"]
 PORT = 5201  # iperf3's own
 BEGUN = 10_000  # bytes; the two iperf3s tell each other less than that before one sends
 PATIENCE = 60.0  # seconds for iperf3 to begin to send; under emulation it takes one to three
+STREAMS = 4  # of TCP: while one waits, having lost a frame, the others go on
 LONGER = 30  # seconds that it would go on, were it not ended
 REMEDY = "Stop other machines or programs, then try again."
 
@@ -49,7 +50,7 @@ def _begin(host: LiveHost, cable: Cable, other: Cable, seconds: float) -> int:
     done = other.machine.agent.run(["/bin/sh", "-c", serves], PATIENCE)
     if done.status:
         raise HostError(f"iperf3 does not run in {other.machine.name}: {done.errors.strip()}.", REMEDY)
-    words = ["iperf3", "-c", other.ip, "-p", str(PORT), "-t", str(round(seconds) + LONGER)]
+    words = ["iperf3", "-c", other.ip, "-p", str(PORT), "-P", str(STREAMS), "-t", str(round(seconds) + LONGER)]
     host.note_agent(other.machine, "guest-exec", ["iperf3", "-s", "-p", str(PORT), "-D"])
     host.note_agent(cable.machine, "guest-exec", words)
     return cable.machine.agent.start(["/bin/sh", "-c", 'exec "$0" "$@"', *words], capture=True)

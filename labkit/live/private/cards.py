@@ -26,13 +26,11 @@ _LEFT_TO_THE_HOST = {
 def card(
     mac: str,
     *,
-    network: str = "",
     switch: str = "",
     bridge: str = "",
     vlan: int | None = None,
     trunk: tuple[int, ...] = (),
     filter: str = "",
-    addresses: tuple[str, ...] = (),
     device: str = "",
 ) -> Element:
     """Describe a card of a machine in a private host.
@@ -41,20 +39,16 @@ def card(
     ----------
     mac : str
         Its address.
-    network : str
-        The network of libvirt's that it is plugged into: a Linux bridge, with DHCP where the network has it.
     switch : str
-        Or the Open vSwitch.
+        The Open vSwitch that it is plugged into.
     bridge : str
-        Or a Linux bridge that is there. With none of the three it is plugged into nothing, as a saved boot's is.
+        Or a Linux bridge that is there. With neither it is plugged into nothing, as a saved boot's is.
     vlan : int, optional
         The VLAN of an access port, 1 to 4094; only of a switch.
     trunk : tuple of int
         The VLANs of a trunk port, tagged; only of a switch.
     filter : str
-        The nwfilter that its traffic passes through; only in a network or a bridge.
-    addresses : tuple of str
-        The IP addresses that the filter's variable ``IP`` stands for.
+        The nwfilter that its traffic passes through; only on a bridge.
     device : str
         What the host's end of the cable is called, 15 letters at most; libvirt names it otherwise.
 
@@ -66,11 +60,11 @@ def card(
     if filter and switch:
         raise HostError(
             "libvirt's nwfilter does not work on ports of Open vSwitch.",
-            "Plug the machine into a network instead; or leave the filter out.",
+            "Plug the machine into a bridge instead; or leave the filter out.",
         )
     if (vlan is not None or trunk) and not switch:
         raise HostError("libvirt sets VLANs on ports of Open vSwitch only.", "Plug the machine into a switch.")
-    kind = "bridge" if switch or bridge else "network" if network else "ethernet"
+    kind = "bridge" if switch or bridge else "ethernet"
     made = Element("interface", type=kind)
     SubElement(made, "mac", address=mac)
     if switch:
@@ -78,16 +72,12 @@ def card(
         SubElement(made, "virtualport", type="openvswitch")
     elif bridge:
         SubElement(made, "source", bridge=bridge)
-    elif network:
-        SubElement(made, "source", network=network)
     if vlan is not None or trunk:
         tags = SubElement(made, "vlan", {"trunk": "yes"} if trunk else {})
         for number in trunk or (vlan,):
             SubElement(tags, "tag", id=str(number))
     if filter:
-        passed = SubElement(made, "filterref", filter=filter)
-        for address in addresses:
-            SubElement(passed, "parameter", name="IP", value=address)
+        SubElement(made, "filterref", filter=filter)
     if device:
         SubElement(made, "target", dev=device)
     SubElement(made, "model", type="virtio")

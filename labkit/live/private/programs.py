@@ -13,7 +13,7 @@ from pathlib import Path
 
 from labkit.host import HostError
 
-__all__ = ["FILTERING", "NETWORKS", "OPENING", "Part", "absent", "environment", "find", "require"]
+__all__ = ["FILTERING", "LOOKING", "NETWORKS", "OPENING", "Part", "absent", "environment", "find", "require"]
 
 _PLACES = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -51,6 +51,10 @@ NETWORKS = (Part("dnsmasq", "dnsmasq-base"), Part("iptables", "iptables"), Part(
 
 FILTERING = (Part("iptables", "iptables"), Part("ip6tables", "iptables"), Part("ebtables", "iptables"))
 """What libvirt's nwfilter calls."""
+
+
+LOOKING = (Part("tcpdump", "tcpdump"),)
+"""What it takes to see who sees which frame."""
 
 
 def find(program: str) -> str | None:

@@ -123,7 +123,7 @@ class Capture:
         )
 
     def __enter__(self) -> Self:
-        programs.require((programs.Part("tcpdump", "tcpdump"),), "To look at frames")
+        programs.require(programs.LOOKING, "To look at frames")
         self._program = self._room.start(self._command)
         for pipe, lines in ((self._program.stdout, self._lines), (self._program.stderr, self._errors)):
             assert pipe is not None

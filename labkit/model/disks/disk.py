@@ -160,10 +160,10 @@ class SimulatedDisk:
         return self._booked.growth(offset, length)
 
     @property
-    def store_bytes(self) -> int:
-        """How much the store gives the file in whole blocks, in bytes, for the formats that a pool has."""
+    def store_bytes(self) -> int | None:
+        """How much the store gives the file in whole blocks, in bytes; None for formats that are not modelled so far."""
         self._there()
-        return self._booked.store_bytes
+        return getattr(self._file, "store_bytes", None)
 
     @property
     def _booked(self) -> Qcow2 | Raw:

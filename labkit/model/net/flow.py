@@ -24,6 +24,7 @@ from labkit.model.net.trying import PATIENCE, gates_of, seen_by
 
 __all__ = ["Stream", "transfer"]
 
+INTERVALS = 100_000  # of a transfer, at the most
 FRAMES = 50_000
 """Frames up to which a transfer is computed frame by frame."""
 WINDOW = 44
@@ -65,8 +66,8 @@ class Stream:
     def _took(self, packet: Packet) -> None:
         if packet.kind == "data" and not self.over:
             self.arrived += packet.size + HEADER
-            there, here = packet.source, packet.destination
-            self._target.send(Packet("tcp", "ACK", here, there, PORT, OWN_PORT, SIZES["ACK"]))
+            protocol, source, source_port, destination, port = packet.flow_back  # a router may have changed who sends
+            self._target.send(Packet(protocol, "ACK", source, destination, source_port, port, SIZES["ACK"]))
 
     def _acknowledged(self, packet: Packet) -> None:
         if packet.kind == "ACK" and not self.over:
@@ -99,7 +100,7 @@ def _expected(one: Gate, seconds: float) -> float:
 def transfer(cabinet: Cabinet, sender: str, target: str, seconds: float, every: float) -> Observation:
     """Send as much as can be; see `labkit.host.networks.Networked.transfer`."""
     seconds = checked_seconds("seconds", seconds, 0.1, 3600.0)
-    every = checked_seconds("every", every, 0.01, seconds)
+    every = min(checked_seconds("every", every, max(0.001, seconds / INTERVALS), 3600.0), seconds)
     one, other = gates_of(cabinet, sender, target)
     host, since = cabinet.host, cabinet.host.now
     other.stack.listening.add(("tcp", PORT))

@@ -79,6 +79,7 @@ class Stack:
         self._unresolved: dict[str, list[Packet]] = {}
         self._awaited: dict[Flow, Event] = {}
         self._arrivals: dict[Flow, Event] = {}
+        self.answered = 0  # questions that were answered here, or refused
         self.listening: set[tuple[str, int]] = set()
         self.takes: dict[tuple[str, int], Callable[[Packet], None]] = {}  # who gets the data that comes to a port
 
@@ -149,6 +150,7 @@ class Stack:
             came.succeed(True)
         service = packet.protocol, packet.port
         if packet.kind in _ANSWERS:
+            self.answered += 1
             if packet.protocol == "icmp" or service in self.listening:
                 self._reply(packet, _ANSWERS[packet.kind])
             elif packet.protocol == "tcp":

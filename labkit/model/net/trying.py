@@ -107,8 +107,10 @@ def reach(
             came = _claimed(one, other, protocol, number, to, claim)
         else:
             came = one.stack.probe(protocol, other.stack.address, number, to)
+        before = other.stack.answered
         host.run_until(came, PATIENCE)
-        value = float(came.triggered and came.value)
+        # In another network or VLAN somebody else may have the same address, and have answered.
+        value = float(came.triggered and came.value and (bool(claim) or other.stack.answered > before))
         rows.append(Row(machine=f"{sender}>{target}", quantity="reachable", unit="1", value=value))
         other.stack.listening.discard((protocol, to))
     said = f"{protocol}{'' if port is None else f' {port}'}{f' as {claim}' if claim else ''}"

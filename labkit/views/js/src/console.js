@@ -6,6 +6,7 @@ const LEAVE = "\x1d"; // Control and ], whatever the keyboard; as in virsh conso
 const ESCAPE = "\x1b";
 const TWICE = 500; // ms between two presses of Escape that together leave
 const PASTED = 16384; // characters that are pasted at most: a serial line is slow
+const SAID = 5000; // ms that a word about what was just done stands
 const AT_ONCE = 1024; // characters of one message
 const COLUMNS = [20, 200];
 
@@ -131,6 +132,12 @@ function render({ model, el }) {
   };
   model.on("msg:custom", heard);
 
+  let said = 0;
+  const say = (words) => {
+    part("state").textContent = words;
+    clearTimeout(said);
+    said = setTimeout(state, SAID);
+  };
   let escaped = 0;
   const leave = () => button("copy").focus();
   const send = (text) => {
@@ -144,7 +151,7 @@ function render({ model, el }) {
       escaped = performance.now();
       if (escaped - before < TWICE) return leave();
     } else escaped = 0;
-    if (text.length > PASTED) part("state").textContent = `Only the first ${PASTED} characters were pasted.`;
+    if (text.length > PASTED) say(`Only the first ${PASTED} characters were pasted.`);
     send(text.slice(0, PASTED));
   });
   // The browser copies and pastes; the guest has Control and C as long as nothing is selected.
@@ -172,9 +179,9 @@ function render({ model, el }) {
     const chosen = terminal.getSelection() || printed();
     try {
       await navigator.clipboard.writeText(chosen);
-      part("state").textContent = "Copied.";
+      say("Copied.");
     } catch {
-      part("state").textContent = "This browser does not let a page copy. Mark the text, and copy it with the browser's own menu.";
+      say("This browser does not let a page copy. Mark the text, and copy it with the browser's own menu.");
     }
   }
   root.addEventListener("click", (event) => {
@@ -192,12 +199,14 @@ function render({ model, el }) {
   // Nothing that is typed here is a shortcut of JupyterLab's.
   const kept = (event) => event.stopPropagation();
   for (const kind of ["keydown", "keypress", "keyup", "paste", "copy"]) root.addEventListener(kind, kept);
-  root.labkitPrinted = printed; // for tests: what stands on the screen
+  root.labkitPrinted = printed; // for tests: what stands on the screen, and how wide it is
+  root.labkitColumns = () => terminal.cols;
   model.send({ do: "begin" });
   return () => {
     sized.disconnect();
     painted.disconnect();
     clearTimeout(told);
+    clearTimeout(said);
     model.off("change:state change:held", state);
     model.off("msg:custom", heard);
     terminal.dispose();

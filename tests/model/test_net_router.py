@@ -1,0 +1,89 @@
+"""A router between networks: who reaches whom through it, and what the outside gets to see."""
+
+import pytest
+
+import labkit
+from labkit.host import HostError
+from labkit.host.networks import Routing, Rule
+
+
+def reached(host, **how):
+    return {row["machine"] for row in host.reach(**how).rows if row["value"]}
+
+
+@pytest.fixture
+def host():
+    with labkit.simulated() as host:
+        yield host
+
+
+@pytest.fixture
+def behind(host):
+    """Two machines inside, one outside, and a router that translates."""
+    lan, wan = host.network("lan"), host.network("wan")
+    for name in ("a", "b"):
+        host.create(name, nics=[lan.port()])
+    host.create("x", nics=[wan.port()])
+    host.router("gate", [lan.port(), wan.port(address="10.0.1.99/24")], nat=True)
+    return host
+
+
+@pytest.mark.parametrize("protocol", ["icmp", "tcp", "udp"])
+def test_inside_reaches_outside_and_not_the_other_way(behind, protocol):
+    for _ in range(2):
+        assert reached(behind, protocol=protocol) == {"a>b", "b>a", "a>x", "b>x"}
+
+
+def test_the_outside_sees_one_address(behind):
+    seen = behind.reach([("a", "x"), ("b", "x")])
+    outside = [event.detail for event in seen.events if "seen by x" in event.detail]
+    assert outside and all("10.0.0." not in told for told in outside)
+    assert any("echo request 10.0.1.99 to 10.0.1.1" in told for told in outside)
+
+
+@pytest.mark.parametrize("protocol", ["icmp", "tcp", "udp"])
+def test_a_refusal_finds_back_to_who_asked(host, protocol):
+    lan, wan = host.network("lan"), host.network("wan")
+    host.create("a", nics=[lan.port()])
+    host.create("x", nics=[wan.port(rules=[Rule("reject")])])
+    host.router("gate", [lan.port(), wan.port()], nat=True)
+    seen = host.reach([("a", "x")], protocol)
+    assert seen.value("a>x", "reachable") == 0 and seen.seconds < 0.1
+
+
+def test_one_between_vlans_of_one_switch(host):
+    lan = host.network("lan")
+    host.create("a", nics=[lan.port(vlan=10, address="10.1.0.2/24")])
+    host.create("b", nics=[lan.port(vlan=20, address="10.2.0.2/24")])
+    host.create("c", nics=[lan.port(vlan=30, address="10.3.0.2/24")])
+    assert reached(host) == set()
+    host.router("gate", [lan.port(vlan=number * 10, address=f"10.{number}.0.1/24") for number in (1, 2)])
+    assert isinstance(host, Routing)
+    assert reached(host) == {"a>b", "b>a"}
+    host.create("d", nics=[lan.port(vlan=20, address="10.2.0.3/24")])  # one that comes later learns of it too
+    assert reached(host) == {"a>b", "b>a", "a>d", "d>a", "b>d", "d>b"}
+
+
+def test_a_transfer_through_it(behind):
+    assert behind.transfer("a", "x", 0.2).value("a>x", "rate") == pytest.approx(1000, rel=0.01)
+
+
+def test_it_goes_with_its_network(behind):
+    for name in ("a", "b", "x"):
+        behind.machines[name].stop()
+    lan = next(iter(behind._cabinet.networks.values()))
+    lan.remove()
+    behind.network("lan")
+    behind.router("gate", [behind._cabinet.networks[name].port() for name in ("lan", "wan")])
+    assert behind.journal()[-1] == "# simulated: router gate lan=10.0.2.1/24,wan=10.0.1.1/24"
+
+
+def test_what_cannot_be_one(host):
+    lan = host.network("lan")
+    with pytest.raises(ValueError, match="two ports"):
+        host.router("gate", [lan.port()])
+    with pytest.raises(ValueError, match="trunk"):
+        host.router("gate", [lan.port(), lan.port(trunk=(10,))])
+    host.create("m1", nics=[lan.port()])
+    with pytest.raises(HostError, match="machine or router m1"):
+        host.router("m1", [lan.port(), lan.port()])

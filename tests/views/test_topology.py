@@ -1,0 +1,209 @@
+"""The picture of a network: who is plugged in where, what passed, who reaches whom."""
+
+import re
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from xml.etree import ElementTree
+
+import pytest
+
+from labkit import views
+from labkit.host import Ability, Event, HostError, Observation, Provenance
+from labkit.host.networks import Port, Rule, Shape
+from labkit.views.matrices import matrix
+from labkit.views.topologies import Replay, drawn
+from labkit.views.wiring import Frame, Plug, Wiring, frames_of
+from labkit.views.wiringdrawing import drawing, labels, marks
+
+SVG = "{http://www.w3.org/2000/svg}"
+WEB = Plug("web", Port("lan", vlan=10, address="10.0.0.1/24"), "52:54:00:00:00:01")
+DATA = Plug("data", Port("lan", vlan=10, address="10.0.0.2/24", rules=(Rule("drop"),)), "52:54:00:00:00:02")
+GUEST = Plug("guest", Port("lan", vlan=20, shape=Shape(8, 16, 1)))
+AUDIT = (Plug("audit", Port("lan", trunk=(10, 20))), Plug("audit", Port("office", address="10.0.1.9/24")))
+TABLE = {"52:54:00:00:00:01": "web"}
+ASKED = Frame(0.0, "web", ("data", "audit"), "who has 10.0.0.2?", "all")
+ANSWERED = Frame(0.001, "data", ("web",), "10.0.0.2 is at 52:54:00:00:00:02", "web")
+
+
+@pytest.fixture
+def wiring():
+    names = ("web", "data", "guest", "audit", "alone")
+    return Wiring(names, (WEB, DATA, GUEST, *AUDIT), {"lan": TABLE, "office": {}}, (ASKED, ANSWERED))
+
+
+def svg_of(text):
+    return ElementTree.fromstring(re.search(r"<svg .*?</svg>", text, re.DOTALL)[0])
+
+
+def observed(*events):
+    return Observation(
+        1.0, (), (), [Event(*event[:3], detail=event[3]) for event in events], Provenance("live", "by hand")
+    )
+
+
+def test_the_words_say_who_is_plugged_in_where(wiring):
+    said = repr(drawn(wiring)).splitlines()
+    assert said == [
+        "5 machines and 2 switches.",
+        "Switch lan:",
+        "  web: VLAN 10, 10.0.0.1/24, 52:54:00:00:00:01",
+        "  data: VLAN 10, 10.0.0.2/24, 52:54:00:00:00:02, 1 rule",
+        "  guest: VLAN 20, 8 Mbit/s",
+        "  audit: trunk 10, 20",
+        "  The switch has learnt: 52:54:00:00:00:01 is web.",
+        "Switch office:",
+        "  audit: no VLAN, 10.0.1.9/24",
+        "  The switch has learnt: nothing.",
+        "Without a cable: alone.",
+        "2 frames passed:",
+        "  1. at 0.000 ms web sends to all: who has 10.0.0.2? Seen by data, audit.",
+        "  2. at 1.000 ms data sends to web: 10.0.0.2 is at 52:54:00:00:00:02. Seen by web.",
+    ]
+
+
+def test_the_picture_says_the_same_and_no_vlan_is_told_by_its_colour_alone(wiring):
+    svg = svg_of(drawing(wiring))
+    assert svg.get("role") == "img" and "guest: VLAN 20, 8 Mbit/s" in svg.get("aria-label")
+    written = [text.text or "" for text in svg.iter(f"{SVG}text")]
+    assert [word for word in written if "VLAN" in word] == ["VLAN 10", "VLAN 10", "VLAN 20", "no VLAN"]
+    patterns = {pattern.get("id"): pattern for pattern in svg.iter(f"{SVG}pattern")}
+    assert len(patterns) == 2
+    assert len({(len(pattern), pattern[0].get("fill")) for pattern in patterns.values()}) == 2  # colour and hatch
+    filled = [rect.get("fill") for rect in svg.iter(f"{SVG}rect") if rect.get("fill", "").startswith("url")]
+    assert {fill[5:-1] for fill in filled} == set(patterns)
+    assert len(filled) == 5  # one for each VLAN of each socket; the trunk has two
+
+
+def test_nothing_lies_over_anything(wiring):
+    """What is written beside a socket ends before the next cable of its machine or the next machine's begins."""
+    svg = svg_of(drawing(wiring))
+    wide = float(svg.get("viewBox").split()[2])
+    cables = sorted(
+        float(re.match(r"M([\d.]+),", path.get("d"))[1]) for path in svg.findall(f"{SVG}path") if "V" in path.get("d")
+    )
+    assert len(cables) == 5
+    order = sorted(zip(cables, (WEB, DATA, GUEST, *AUDIT), strict=True), key=lambda pair: pair[0])
+    for (here, plug), ends in zip(order, [*cables[1:], wide], strict=True):
+        assert here + 5 + 6 * max(map(len, labels(wiring, plug))) < ends
+
+
+def test_a_frame_is_marked_at_its_senders_cable_and_at_those_who_saw_it(wiring):
+    over = marks(wiring, ASKED)
+    assert over.count(">sends<") == 1 and over.count(">sees it<") == 2
+    assert marks(wiring, Frame(0, "nobody", (), "?")) == ""
+    assert marks(wiring, Frame(0, "guest", (), "lost", "web")).count("sees it") == 0
+
+
+def test_frames_can_be_gone_through_one_by_one(wiring):
+    replay = drawn(wiring)
+    assert isinstance(replay, Replay)
+    assert [frame["words"] for frame in replay.frames] == [ASKED.words, ANSWERED.words]
+    assert replay.frames[0]["marks"] == marks(wiring, ASKED)
+    page = replay._whole_page()
+    assert page.count("<li>") == 2 and "<script" not in page
+
+
+def test_names_are_only_names():
+    evil = Wiring(("<b>",), (Plug("<b>", Port("<i>")),), {"<i>": {"<u>": "<b>"}}, (Frame(0, "<b>", (), "<s>", "<b>"),))
+    replay = drawn(evil)
+    for text in (replay.picture, replay.below, replay.frames[0]["marks"], replay._whole_page()):
+        assert not re.search(r"<[bius]>", text)
+
+
+def test_frames_of_one_who_stands_beside_all_cables():
+    seen = observed(
+        (0.2, "frame", "m2", "to m1; seen by m1; icmp echo reply"),
+        (0.1, "frame", "m1", "to all; seen by m2, m3; who has 10.0.0.2?, VLAN 10"),
+        (0.15, "run", "m1", "to m9; seen by m9; no frame"),
+        (0.3, "frame", "m1", "to m3; seen by nobody; icmp echo request"),
+    )
+    assert frames_of(seen) == (
+        Frame(0.1, "m1", ("m2", "m3"), "who has 10.0.0.2?, VLAN 10", "all"),
+        Frame(0.2, "m2", ("m1",), "icmp echo reply", "m1"),
+        Frame(0.3, "m1", (), "icmp echo request", "m3"),
+    )
+
+
+def test_frames_of_those_who_listen_at_the_ends_of_cables():
+    """The same words twice at one cable are two frames; who saw one first sent it."""
+    who = "ARP Request who-has 10.0.0.2 tell 10.0.0.1"
+    seen = observed(
+        (0.1, "frame", "m1", who),
+        (0.1002, "frame", "m3", who),
+        (0.1001, "frame", "m2", who),
+        (0.3, "frame", "m1", who),
+        (0.3001, "frame", "m2", who),
+    )
+    assert frames_of(seen) == (Frame(0.1, "m1", ("m2", "m3"), who), Frame(0.3, "m1", ("m2",), who))
+    assert frames_of(None) == ()
+
+
+@dataclass
+class FakeNetwork:
+    plugs: list = field(default_factory=list)
+
+    def plugged(self):
+        return self.plugs
+
+    def table(self):
+        return TABLE
+
+
+def test_a_hosts_network_is_read_from_it():
+    lan = FakeNetwork([("data", DATA.port, DATA.mac), ("router", Port("lan"), ""), ("web", WEB.port, WEB.mac)])
+    host = SimpleNamespace(networks={"lan": lan}, machines={"web": None, "data": None})
+    seen = observed((0.1, "frame", "web", "to data; seen by data; icmp echo request"))
+    wiring = views.topology(host, seen).wiring
+    assert wiring.machines == ("web", "data", "router")
+    assert wiring.plugs == (WEB, DATA, Plug("router", Port("lan")))
+    assert wiring.tables == {"lan": TABLE} and len(wiring.frames) == 1
+    assert "The switch has learnt" in repr(views.topology(host))  # no module may have the function's name
+
+
+def test_a_host_without_networks_says_why():
+    host = SimpleNamespace(can=lambda name: Ability(False, reason=f"No {name} here.", remedy="Open another."))
+    with pytest.raises(HostError, match="No networks here") as refused:
+        views.topology(host)
+    assert refused.value.remedy == "Open another."
+
+
+def reached(**columns):
+    """An outcome of three pairs; each column a number for each."""
+    pairs = ("m1>m2", "m2>m1", "m1>m3")
+    rows = [
+        {"machine": pair, "quantity": "reachable", "unit": "1"}
+        | {column: columns.get(column, (None,) * 3)[place] for column in ("theory", "simulated", "live")}
+        for place, pair in enumerate(pairs)
+    ]
+    rows.append({"machine": "m1", "quantity": "cpu", "unit": "CPU", "theory": 1, "simulated": 1, "live": 1})
+    experiment = SimpleNamespace(QUANTITIES={"reachable": "1"}, LABELS={"reachable": ("Who is reached", "")}, NEEDS=())
+    return SimpleNamespace(experiment=experiment, rows=rows, settings=None, simulated=None, live=None, why_not_live="")
+
+
+def test_the_matrix_says_once_what_all_say_and_apart_what_they_do_not():
+    shown = matrix(reached(theory=(1, 0, 1), simulated=(1.0, 0.0, 1.0), live=(1.0, 1.0, 0.5)))
+    assert repr(shown).splitlines()[:4] == [
+        "Who is reached",
+        "  m1 to m2: yes",
+        "  m2 to m1: theory no, simulated no, live yes",
+        "  m1 to m3: theory yes, simulated yes, live 0.5",
+    ]
+
+
+def test_the_matrix_is_a_table_with_heads_for_rows_and_columns():
+    page = views.matrix(reached(theory=(1, 0, 1))).html
+    table = ElementTree.fromstring(re.search(r"<table.*?</table>", page, re.DOTALL)[0])
+    heads = [(head.get("scope"), head.text) for head in table.iter("th")]
+    assert heads == [
+        *(("col", name) for name in ("from, to", "m1", "m2", "m3")),
+        *(("row", name) for name in ("m1", "m2", "m3")),
+    ]
+    cells = [cell.text for cell in table.iter("td")]
+    assert cells == ["itself", "yes", "yes", "no", "itself", "–", "–", "–", "itself"]
+    assert table.find("caption").text == "Who is reached"
+
+
+def test_a_matrix_of_nothing_says_so():
+    empty = reached()
+    empty.rows = []
+    assert repr(matrix(empty)) == "Nobody tried to reach anybody."
