@@ -173,7 +173,7 @@ def wiring_of(host: Any, seen: Observation | None = None) -> Wiring:
         Where the host has no networks.
     """
     networks = getattr(host, "networks", None)
-    if networks is None:
+    if not networks and (networks is None or not host.can("networks")):
         able = host.can("networks")
         raise HostError(able.reason or "This host does not tell who is plugged in where.", able.remedy)
     plugs = [plug for network in networks.values() for plug in _plugs(network)]

@@ -129,3 +129,19 @@ def test_the_curves_begin_before_the_balloon_is_sent():
     assert line.times[0] == 0.0 and line.values[0] == pytest.approx(250, abs=6)
     moving = [time for time, value in zip(line.times, line.values, strict=True) if 130 < value < 245]
     assert len(moving) >= 8  # seen often enough to be followed by eye
+
+
+def test_theory_goes_by_what_the_host_measured_of_its_own_image():
+    """An image whose kernel keeps 45 MiB of 256, and whose programs use 40."""
+    with labkit.simulated() as host:
+        host.kept = {256: {"kept": 45.0, "used": 40.0, "resident": 100.0}}
+        seen = run(host, Settings())
+    assert {row["quantity"]: row["value"] for row in seen.rows if row["quantity"] in ("kept", "used")} == {
+        "kept": 45.0,
+        "used": 40.0,
+    }
+    rows = {row["quantity"]: row["theory"] for row in Outcome(memory_balloon, Settings(), None, seen, {}).rows}
+    assert rows == {"guest_total": 128 - 45.0, "guest_free": pytest.approx(128 - 45 - 40 - 5.3), "host_resident": 128}
+    with labkit.simulated() as host:
+        seen = run(host, Settings())
+    assert memory_balloon.given(Settings(), seen) == {}

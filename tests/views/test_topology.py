@@ -160,8 +160,9 @@ def test_a_hosts_network_is_read_from_it():
     assert "The switch has learnt" in repr(views.topology(host))  # no module may have the function's name
 
 
-def test_a_host_without_networks_says_why():
-    host = SimpleNamespace(can=lambda name: Ability(False, reason=f"No {name} here.", remedy="Open another."))
+@pytest.mark.parametrize("has", [{}, {"networks": {}}])
+def test_a_host_without_networks_says_why(has):
+    host = SimpleNamespace(can=lambda name: Ability(False, reason=f"No {name} here.", remedy="Open another."), **has)
     with pytest.raises(HostError, match="No networks here") as refused:
         views.topology(host)
     assert refused.value.remedy == "Open another."
