@@ -87,3 +87,12 @@ def test_what_cannot_be_one(host):
     host.create("m1", nics=[lan.port()])
     with pytest.raises(HostError, match="machine or router m1"):
         host.router("m1", [lan.port(), lan.port()])
+
+
+def test_two_inside_may_ask_from_the_same_port(behind):
+    """Both get their own number outside, so that each answer finds its way."""
+    a, b, x = (behind._cabinet.gates[name][0].stack for name in ("a", "b", "x"))
+    x.listening.add(("tcp", 80))
+    asked = [stack.probe("tcp", x.address, 1000, 80) for stack in (a, b)]
+    behind.advance(behind.now + 1)
+    assert [event.triggered and event.value for event in asked] == [True, True]

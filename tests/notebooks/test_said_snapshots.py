@@ -37,9 +37,10 @@ def test_growth_is_as_said(settings, sentence):
     assert sentence.format(grown(**settings)) in TEXT
 
 
-def test_sixteen_records_cost_as_much_as_a_mebibyte():
-    assert grown(after="random:seed=1,count=16,length=4096") == grown() == 17 * 65536 / MEBI
-    assert "16 of them, and one for the table" in TEXT and f"{16 * 4096 / MEBI:.2f} MiB in all" in TEXT
+def test_little_records_cost_as_much_as_large_ones():
+    assert grown() == 17 * 65536 / MEBI and "16 of them, and one for the table" in TEXT
+    little = grown(after="random:seed=1,count=40,length=4096")
+    assert f"Forty little records, {40 * 4096 / MEBI:.2f} MiB in all, cost {little:.2f} MiB" in TEXT
 
 
 def test_what_comes_back_is_as_said():
@@ -65,9 +66,9 @@ def test_the_chain_is_as_said():
             layer.hidden_bytes for layer in layers_of(snapshot_chain.build(host, snapshot_chain.Settings())[-1])
         )
     assert f"{hidden / MEBI:.1f} MiB nobody sees any more" in TEXT
-    for operation, sentence in (("commit", "and {:.0f} MB are moved"), ("flatten", "topmost file, {:.0f} MB)")):
+    for operation, sentence in (("commit", "and {:.0f} MiB are moved"), ("flatten", "topmost file, {:.0f} MiB)")):
         copied = views.run("snapshot-chain", host="simulated", operation=operation).value("chain", "copied")
-        assert sentence.format(copied / 1e6) in TEXT
+        assert sentence.format(copied / MEBI) in TEXT
 
 
 def test_what_a_database_loses_is_as_said():

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from xml.etree import ElementTree
 
 from labkit.host import HostError
 from labkit.host.networks import Port
@@ -127,6 +128,7 @@ def plug(host: LiveHost, machine: LiveMachine, port: Port) -> Cable:
         cable.port_name = device(host, f"{machine.name}-up")
     machine.cables.append(cable)  # from here on `pull_out` clears up, should an interrupt come
     network.cables.append(cable)
+    network.given.add(cable.ip)
     if rules or not port.spoof:
         _define(
             host, cable, filters.describe(tap, rules, stateful=network.stateful, own="" if port.spoof else cable.ip)
@@ -137,6 +139,7 @@ def plug(host: LiveHost, machine: LiveMachine, port: Port) -> Cable:
     else:
         description = cards.card(cable.mac, switch=network.switch, vlan=port.vlan, trunk=port.trunk, device=tap)
     plugging.plug(machine, description, cable.card, "" if port.trunk else address)
+    host.comment(f"{cable.card}.xml of {machine.name}: {ElementTree.tostring(description, encoding='unicode')}")
     host.note("attach-device", machine.name, f"{cable.card}.xml", "--live")
     if not cable.bridge and not (port.vlan or port.trunk):
         # Without a word Open vSwitch takes a port for a trunk of all VLANs; one that has none is not to hear any.
@@ -155,7 +158,9 @@ def _define(host: LiveHost, cable: Cable, described: list[str]) -> None:
     with translated(f"make the filter of {cable.machine.name}"):
         for xml in described:
             host.connection.nwfilterDefineXML(xml)
-    host.note("nwfilter-define", f"{cable.tap}.xml")
+    for xml in described:
+        host.comment(f"a filter of {cable.machine.name}: {xml}")
+        host.note("nwfilter-define", f"{cable.tap}.xml")
 
 
 def _build(host: LiveHost, cable: Cable) -> None:

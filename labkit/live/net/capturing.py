@@ -28,7 +28,19 @@ def _know(cable: Cable, other: Cable, known: bool) -> None:
     """Let a machine know another's hardware address, or forget it."""
     name = through(cable, other)
     # Forgetting what it does not know is no error.
-    words = f"arp -i {name} -s {other.ip} {other.mac}" if known else f"arp -i {name} -d {other.ip} || :"
+    _tell(cable, f"arp -i {name} -s {other.ip} {other.mac}" if known else f"arp -i {name} -d {other.ip} || :")
+
+
+def _trust(cable: Cable, other: Cable, seconds: int, later: int) -> None:
+    """For how many seconds a machine believes a hardware address, and after how many it makes sure of one (arp(7)).
+
+    A machine that makes sure of another's tells it its own at that.
+    """
+    place = f"/proc/sys/net/ipv4/neigh/{through(cable, other)}"
+    _tell(cable, f"echo {seconds} >{place}/base_reachable_time && echo {later} >{place}/delay_first_probe_time")
+
+
+def _tell(cable: Cable, words: str) -> None:
     done = cable.machine.agent.run(["/bin/sh", "-c", words], PATIENCE)
     if done.status:
         raise HostError(f"{cable.machine.name} does not learn an address: {done.errors.strip()}.", "Try it again.")
@@ -46,12 +58,24 @@ def capture(host: LiveHost, sender: str, target: str, count: int, known: bool) -
         raise HostError(f"{sender} and {target} are in no network together.", "Plug both into one.")
     cable, other = way
     for one, another in (way, way[::-1]):
+        _trust(one, another, 3600, 3600)
+    for one, another in (way[::-1], way):
         _know(one, another, known)
+    try:
+        return _seen(host, cable, other, count)
+    finally:
+        with contextlib.suppress(HostError):  # a machine may have ended
+            for one, another in (way, way[::-1]):
+                _trust(one, another, 30, 5)  # as Linux has it
+                if known:
+                    _know(one, another, False)
+
+
+def _seen(host: LiveHost, cable: Cable, other: Cable, count: int) -> Observation:
     # Frames of a trunk have a tag before all else.
     counted = _COUNTED.format(int(ipaddress.IPv4Address(other.ip)))
     choose = f"ether src {cable.mac} and ({counted} or (vlan and {counted}))"
-    begun = time.monotonic()
-    began = time.time()
+    begun, began = time.monotonic(), time.time()
     with contextlib.ExitStack() as stack:
         seen = {
             name: [stack.enter_context(Capture(room_of(host), each.tap, choose)) for each in machine.cables]

@@ -118,6 +118,7 @@ class LiveNetwork:
         self.addresses = ipaddress.IPv4Network(f"10.0.{number}.0/24")
         self.switch = device(host, name)
         self.cables: list[Cable] = []
+        self.given: set[str] = set()  # addresses: the others remember for a while whose they were
 
     def __repr__(self) -> str:
         inside = ", ".join(cable.machine.name for cable in self.cables) or "nobody"
@@ -137,18 +138,17 @@ class LiveNetwork:
         return checked_port(self.name, vlan=vlan, trunk=trunk, address=address, rules=rules, shape=shape, spoof=spoof)
 
     def free_address(self) -> str:
-        """The next address that no machine on it has, with its length.
+        """The next address that no machine on it has or had, with its length.
 
         Raises
         ------
         HostError
             Where all are taken.
         """
-        taken = {cable.address.partition("/")[0] for cable in self.cables}
         for found in self.addresses.hosts():
-            if str(found) not in taken:
+            if str(found) not in self.given:
                 return f"{found}/{self.addresses.prefixlen}"
-        raise HostError(f"All addresses of {self.name} are taken.", "Give the port an address of another network.")
+        raise HostError(f"All addresses of {self.name} are taken.", "Remove the network, and make it again.")
 
     def table(self) -> Mapping[str, str]:
         """Which machine the switch has learnt to be where: the machine's name by the address of its card."""
