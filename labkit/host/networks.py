@@ -124,6 +124,9 @@ class Network(Protocol):
     def table(self) -> Mapping[str, str]:
         """Which machine the switch has learnt to be where: its ports by the machines' hardware addresses (MAC)."""
 
+    def plugged(self) -> Sequence[tuple[str, Port, str]]:
+        """Who is plugged in: the machine's name, its port with the address it has there, and its card's MAC."""
+
     def forget(self) -> None:
         """Let the switch forget all that it has learnt, as if it had just been switched on."""
 
@@ -138,6 +141,8 @@ class Networked(Protocol):
     ``"firewall"`` is the ability to have ports and networks with rules and ports without `Port.spoof`, ``"shaping"``
     that to have ports with a shape.
     """
+
+    networks: Mapping[str, Network]
 
     def network(self, name: str, *, rules: Sequence[Rule] = (), stateful: bool = True) -> Network:
         """Make a switch; `rules` stand before those of every port.

@@ -93,6 +93,7 @@ class SimulatedHost:
         self._machines: dict[str, SimulatedMachine] = {}
         self._disks: dict[str, SimulatedDisk] = {}
         self._cabinet = Cabinet(self)
+        self.networks: Mapping[str, SimulatedNetwork] = MappingProxyType(self._cabinet.networks)
         self._journal: list[str] = []
         self._starting: list[SimulatedJob] = []
         self.sharing: SimulatedSharing | None = None

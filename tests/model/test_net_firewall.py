@@ -137,6 +137,8 @@ def test_a_refusal_is_told_and_a_drop_is_waited_for(protocol):
             host.create("m2", nics=[lan.port(rules=[Rule(action, protocol=protocol)])])
             seen = host.reach([("m1", "m2")], protocol)
             assert seen.value("m1>m2", "reachable") == 0
+            back = [event.detail for event in seen.events if event.machine == "m2" and "is at" not in event.detail]
+            assert ["to m1; seen by m1; " in told for told in back] == [True] * (action == "reject")
             took[action] = seen.seconds
     assert took["reject"] < 0.01 < 0.5 < took["drop"]
 

@@ -46,6 +46,17 @@ def test_addresses_are_given_one_after_the_other(host):
     assert host._cabinet.gates["m7"][0].port.address == "10.0.0.2/24"
 
 
+def test_it_tells_who_is_plugged_in(host):
+    lan, shape = host.network("lan"), Shape(8)
+    host.create("m1", nics=[lan.port(vlan=10, shape=shape)])
+    host.create("m2", nics=[host.network("other").port(), lan.port(trunk=(10, 20))])
+    assert host.networks["lan"] is lan and list(host.networks) == ["lan", "other"]
+    assert lan.plugged() == (
+        ("m1", Port("lan", 10, (), "10.0.0.1/24", (), shape), "52:54:00:00:00:01"),
+        ("m2", Port("lan", None, (10, 20), "10.0.0.2/24"), "52:54:00:00:00:03"),
+    )
+
+
 def test_who_sees_a_frame_before_and_after_learning(host):
     lan = plugged(host, 4)
     assert lan.table() == {}

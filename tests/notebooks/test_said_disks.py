@@ -31,7 +31,7 @@ def length(**settings):
         ({"format": "parallels"}, "and parallels {:.0f} MiB, with pieces of 1 MiB"),
         ({"format": "vhd"}, "vhd {:.0f} MiB, with 2 MiB"),
         ({"format": "vhdx"}, "vhdx {:.0f} MiB, with 8 MiB"),
-        ({"cluster": "4 KiB"}, "With pieces of 4 KiB the file is {:.1f} MiB long"),
+        ({"cluster": "4 KiB"}, "With pieces of 4 KiB the file is {:.2f} MiB long"),
         ({}, "The right one is {:.1f}."),
         ({"format": "raw"}, "it takes all its {:,.0f} MiB"),
         (
@@ -46,9 +46,11 @@ def test_lengths_are_as_said(settings, sentence):
 
 def test_pieces_are_as_said():
     touched = {offset // 65536 for offset, _length in writes.places([ANYWHERE], 1 << 30)}
-    assert len(touched) == 99 and "two of the hundred fell into one piece" in TEXT
+    assert len(touched) == 99 and "two of the hundred records fell into one" in TEXT
     blocks = {offset // MEBI for offset, _length in writes.places([ELSEWHERE], 1 << 30)}
-    assert f"or nearly: {len(blocks)} blocks of 1 MiB, as nine records met" in TEXT and len(blocks) == 91
+    assert len(blocks) == 91 and "as nine records met another one in theirs" in TEXT
+    expected = 1024 * (1 - (1 - 1 / 1024) ** 100)
+    assert f"the rule expects {expected:.0f}; these hundred touched {len(blocks)} blocks" in TEXT
     seen = views.run("disk-thin", host="simulated", writes=ANYWHERE)
     assert seen.value("disk", "guest_bytes") == 99 * 65536
     tables = seen.value("disk", "file_bytes") - seen.value("disk", "guest_bytes")
@@ -60,7 +62,8 @@ def test_the_decision_is_as_worked_out():
     records, machines = 25_000, 20
     assert round(records * 4000 / 1e6) == 100 and round(machines * records * 4000 / 1e9) == 2
     assert f"= {records * 65536 / 1e9:.1f} GB in every machine" in TEXT
-    assert f"and {machines * records * 65536 / 2**30:.0f} GiB in all twenty" in TEXT
+    assert f"and {machines * records * 65536 / 1e9:.0f} GB in all twenty" in TEXT
+    assert 20e9 / (machines * records * 65536) > 0.5 and "With more than half of the work done" in TEXT
     assert machines * records * 65536 > 20e9, "the store is full by it"
     ratio = length(format="vdi", writes=ELSEWHERE) / length(writes=ANYWHERE)
     assert round(ratio) == 14 and "full fourteen times as soon" in TEXT

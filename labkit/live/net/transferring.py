@@ -6,7 +6,10 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
+import psutil
+
 from labkit.host import HostError, Observation, Row, Series
+from labkit.live import counters
 from labkit.live.net.cables import Cable, between
 from labkit.live.net.network import room_of
 from labkit.live.private.watching import counted
@@ -37,12 +40,28 @@ def transfer(host: LiveHost, sender: str, target: str, seconds: float, every: fl
     cable, other = way
     running = _begin(host, cable, other, seconds)
     try:
+        busy = _busy(host)
         moments, arrived = _watch(host, running, cable, other, seconds, every)
+        busy = [now - before for now, before in zip(_busy(host), busy, strict=True)]
     finally:
         for machine in (cable.machine, other.machine):
             with contextlib.suppress(HostError):
                 machine.agent.start(["/bin/sh", "-c", "killall -9 iperf3"])
-    return _told(host, f"{sender}>{target}", moments, arrived)
+    passed, took, own = busy
+    disturbed = max(0.0, took - own) / (passed * host.cpus)
+    seen = _told(f"{sender}>{target}", moments, arrived)
+    return Observation(moments[-1], *seen, (), host.provenance(), round(disturbed, 4))
+
+
+def _busy(host: LiveHost) -> list[float]:
+    """Seconds up to now: by the clock; those for which the CPUs were busy; and of these labkit's and the host's own."""
+    first = psutil.Process(room_of(host).first)
+    used = 0.0
+    for process in (psutil.Process(), first, *first.children(recursive=True)):
+        with contextlib.suppress(psutil.Error):
+            used += sum(process.cpu_times()[:2])
+    everywhere = counters.read(host.connection, [], here=True).busy
+    return [time.monotonic(), sum(everywhere[cpu] for cpu in host.cpu_numbers), used]
 
 
 def _begin(host: LiveHost, cable: Cable, other: Cable, seconds: float) -> int:
@@ -77,7 +96,7 @@ def _watch(
     return moments, arrived
 
 
-def _told(host: LiveHost, pair: str, moments: list[float], arrived: list[int]) -> Observation:
+def _told(pair: str, moments: list[float], arrived: list[int]) -> tuple[tuple[Row, ...], tuple[Series, ...]]:
     half = next(place for place, moment in enumerate(moments) if moment >= moments[-1] / 2)
     half = min(half, len(moments) - 2)
     steady = (arrived[-1] - arrived[half]) * 8e-6 / (moments[-1] - moments[half])
@@ -91,4 +110,4 @@ def _told(host: LiveHost, pair: str, moments: list[float], arrived: list[int]) -
         Series(pair, "rate", "Mbit/s", moments[1:], rates),
         Series(pair, "bytes", "B", moments[1:], [float(there - here) for _, _, here, there in spans]),
     )
-    return Observation(moments[-1], rows, series, (), host.provenance())
+    return rows, series

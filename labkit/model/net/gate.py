@@ -119,7 +119,9 @@ class Gate:
 
     def _refused(self, frame: Frame, source: str) -> Frame:
         assert isinstance(frame.content, Packet)
-        return Frame(next(self._numbers), source, frame.source, refusal(frame.content), frame.tag)
+        told = Frame(next(self._numbers), source, frame.source, refusal(frame.content), frame.tag)
+        self._tape.sent(told, self.owner, self._env.now)
+        return told
 
     def _arrive(self, frame: Frame) -> None:
         self._tape.seen(frame, self.owner, self._env.now)

@@ -73,6 +73,11 @@ class SimulatedNetwork:
         """Which machine it has learnt to be where: names by hardware addresses."""
         return {mac: socket.name for (_vlan, mac), socket in self.switch.table().items()}
 
+    def plugged(self) -> tuple[tuple[str, Port, str], ...]:
+        """Who is plugged in; see `labkit.host.networks.Network.plugged`."""
+        gates = (gate for gate in self._cabinet.all_gates() if gate.port.network == self.name)
+        return tuple((gate.owner, gate.port, gate.stack.mac) for gate in gates)
+
     def forget(self) -> None:
         """Let it forget what it has learnt."""
         self._cabinet.host.check_open()
