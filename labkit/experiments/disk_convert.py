@@ -49,6 +49,7 @@ from labkit.host import Host, Machine, Observation, Row
 from labkit.host.disks import FORMATS, Disk
 
 __all__ = [
+    "ACTS",
     "BOUNDS",
     "LABELS",
     "LESSON",
@@ -81,9 +82,12 @@ QUANTITIES = {
 }
 LABELS = {
     "file_bytes": ("Length of the file", "Look at which of the two files is longer, and by how many units."),
-    "guest_bytes": ("Data by the map", "Look at how much of the disk has room of its own, before and after."),
+    "guest_bytes": (
+        "Data by the map",
+        "Look at how much of the disk has room of its own. (Of a vhdx file QEMU tells only that all of it is data.)",
+    ),
     "disk_bytes": ("Size as the guest sees it", "Look at whether the guest's disk is still as large as it was."),
-    "snapshots": ("Snapshots inside the file", "Look at how many are left in the copy.", "snapshots"),
+    "snapshots": ("Snapshots inside the file", "Look at how many snapshots the copy still has.", "snapshots"),
     "needs_backing": ("Needs another file", "1 where the disk still leans on another file.", "1 or 0"),
     "identical": ("Same bytes for the guest", "1 where a guest would notice nothing.", "1 or 0"),
 }
@@ -92,6 +96,7 @@ BOUNDS = {quantity: 0.0 for quantity in QUANTITIES}
 KIBI, MEBI = 1 << 10, 1 << 20
 COPIED = 4096  # bytes: qemu-img convert copies multiples of this (its option -S)
 WITH_BACKING = ("qcow2", "vmdk")
+ACTS = {"backing": ("source", *WITH_BACKING), "snapshots": ("source", "qcow2")}  # the other formats have none
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,9 @@ from labkit.host import Host, HostError, Machine, Observation, Row
 from labkit.host.pools import ALARMS, PIECE, HasPools, PausingMachine, Pool
 
 __all__ = [
+    "AT_FIRST",
     "BOUNDS",
+    "DRAWN",
     "HEADLINE",
     "LABELS",
     "LESSON",
@@ -59,6 +61,7 @@ __all__ = [
     "bounds",
     "machines",
     "run",
+    "steps",
     "theory",
 ]
 
@@ -80,13 +83,15 @@ LABELS = {
         name: (f"Until it is {part:.0%} full", "The longer the bar, the more time is left.")
         for name, part in _TIMES.items()
     },
-    "used": ("Given out when it was full", "Look at whether any block is left."),
-    "used_in_all": ("Given out at the end", "Look at how much more than was written it is."),
-    "written": ("Written when it was full", "Look at how much of its promise each guest has had."),
+    "used": ("Given out until it was full, or all was written", "Look at whether any block is left."),
+    "used_in_all": ("Given out when all was written", "Look at how much more than was written it is."),
+    "written": ("Written until it was full, or all was written", "Look at how much of its promise each guest has had."),
     "paused": ("Paused", "1 for a guest that had to stop, 0 for one that had not.", "1 or 0"),
     "intact": ("Everything there at the end", "1 where every byte is as it was written.", "1 or 0"),
 }
 HEADLINE = "time_to_full"
+AT_FIRST = ("size", "disks", "rate", "amount")
+DRAWN = ("time_to_90", "time_to_full", "used", "written", "paused", "intact")  # the table has all
 SHOWN = {
     "size": (16, 128),
     "disks": (1, 6),
@@ -117,7 +122,7 @@ class Settings:
     promised: float = mebibytes_of(64.0, minimum=1.0, maximum=65536.0, about="how large each guest sees its disk")
     rate: float = number(4.0, minimum=0.25, maximum=64.0, unit="MiB/s", about="how much each guest writes in a second")
     amount: float = mebibytes_of(24.0, minimum=0.25, maximum=1024.0, about="how much each guest writes in all")
-    grown: float = mebibytes_of(128.0, minimum=2.0, maximum=1024.0, about="what the pool has after it has grown")
+    grown: float = mebibytes_of(128.0, minimum=2.0, maximum=1024.0, about="to what the pool is enlarged once it is full")
 
     @property
     def pieces(self) -> int:
@@ -180,6 +185,14 @@ def bounds(settings: Settings) -> dict[str, float]:
 def machines(settings: Settings) -> int:
     """How many machines there are."""
     return settings.disks
+
+
+def steps(settings: Settings) -> int:
+    """How many steps a live run tells, besides starting the machines.
+
+    Their programs get ready, they write, they write on where the pool was full, and they read all back.
+    """
+    return 3 + (settings.in_all > settings.size * MEBI)
 
 
 def theory(settings: Settings, weights: Mapping[str, float] | None = None) -> dict[tuple[str, str], float | None]:

@@ -10,14 +10,17 @@ size : how large the guest is to see the disk
 writes : what is written, in order: ``offset+length`` in bytes, with commas between, or a pattern with a seed such as
     ``random:seed=1,count=100,length=4096`` (`labkit.experiments.writes` has all). No write is of zeros: what
     a format makes of zeros is another question.
-cluster : size of a cluster, for qcow2 and Parallels alone; ``usual`` is what QEMU takes by itself
+cluster : size of a cluster, for qcow2 and Parallels alone; ``usual`` is what QEMU takes by itself. In the panel it is
+    hidden for the others, and not told to them; elsewhere it is an error to give it with one of them
 
 Quantities
 ----------
 file_bytes : the length of the file, in B. How many blocks the file system gives it is its own affair.
 guest_bytes : the sum of the lengths that ``qemu-img map`` calls data, in B. For VHDX that is the whole disk: QEMU
     tells of a VHDX file only that it is data, not which of its blocks have room. For raw it is what the file system
-    keeps, in blocks of 4096 bytes, as ext4, XFS and tmpfs have them.
+    keeps, in blocks of 4096 bytes, as ext4, XFS and tmpfs have them. A new raw file has one block already: QEMU
+    writes the first when it makes the file, to find out how the store wants to be written to. So 100 records of a
+    block each, none of them the disk's first, are 101 blocks, 413,696 B.
 
 Both are of the machine `disk`, as no guest takes part.
 
@@ -46,6 +49,7 @@ from labkit.host import Host, Machine, Observation, mebibytes
 from labkit.host.disks import FORMATS
 
 __all__ = [
+    "ACTS",
     "BOUNDS",
     "LABELS",
     "LESSON",
@@ -74,13 +78,17 @@ LABELS = {
         "Length of the file",
         "Look at how much more than was written it takes, and in which steps it grows.",
     ),
-    "guest_bytes": ("Data by the map", "Look at how much of the disk has room of its own."),
+    "guest_bytes": (
+        "Data by the map",
+        "Look at how much of the disk has room of its own. (Of a vhdx file QEMU tells only that all of it is data.)",
+    ),
 }
 BOUNDS = {"file_bytes": 0.0, "guest_bytes": 0.0}
 
 MEBI = 1 << 20
 USUAL = "usual"
 WITH_CLUSTERS = ("qcow2", "parallels")
+ACTS = {"cluster": ("format", *WITH_CLUSTERS)}  # the others have clusters of one size alone
 CLUSTERS = {
     size: f"{size} B" if size < 1024 else f"{size >> 10} KiB" if size < MEBI else f"{size >> 20} MiB"
     for size in (1 << bits for bits in range(9, 22))

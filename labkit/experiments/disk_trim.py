@@ -50,11 +50,13 @@ from labkit.host.trimming import MOST_PLACES, TrimmingMachine
 
 __all__ = [
     "BOUNDS",
+    "CALLED",
     "HEADLINE",
     "LABELS",
     "LESSON",
     "NAME",
     "NEEDS",
+    "OFFERED",
     "QUANTITIES",
     "QUESTION",
     "SHOWN",
@@ -63,6 +65,7 @@ __all__ = [
     "bounds",
     "machines",
     "run",
+    "steps",
     "theory",
 ]
 
@@ -78,7 +81,9 @@ LABELS = {
     "store_bytes": ("Room taken of the store", "Look at what comes back after the deletion."),
 }
 HEADLINE = "store_bytes"
-SHOWN = {"written": (4, 64), "file": (0.0625, 4), "deleted": (1, 64)}
+SHOWN = {"written": (4, 64), "deleted": (1, 64)}
+CALLED = {"file": "size of a file"}
+OFFERED = {"file": (1 / 64, 1 / 16, 1 / 4, 1.0)}  # MiB; on the command line any multiple of 4096 bytes
 BOUNDS = dict.fromkeys(QUANTITIES, 0.0)
 _MOMENTS = ("before", "after", "again")
 
@@ -138,7 +143,7 @@ class Settings:
             Where they do not, with the numbers.
         """
         if self.each % _BLOCK:
-            raise SettingError(f"file must be a multiple of {_BLOCK} bytes, not {self.each}.")
+            raise SettingError(f"file must be a multiple of {_BLOCK} bytes, such as 16 KiB, not {self.each} bytes.")
         if self.deleted > self.written:
             raise SettingError(f"deleted must be no more than written, {self.written:g} MiB, not {self.deleted:g}.")
         if not 1 <= len(self.files) <= MOST_PLACES:
@@ -153,6 +158,11 @@ def bounds(settings: Settings) -> dict[str, float]:
 def machines(settings: Settings) -> int:
     """How many machines there are."""
     return 1
+
+
+def steps(settings: Settings) -> int:
+    """How many steps a live run tells, besides starting the machine."""
+    return 3 if settings.discard == "yes" else 2
 
 
 def theory(settings: Settings, weights: Mapping[str, float] | None = None) -> dict[tuple[str, str], float]:

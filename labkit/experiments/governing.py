@@ -72,7 +72,9 @@ class Governed:
             part = min(1.0, (used - self.has * (1 - self.touched)) / size)
             active = size * sum(self.random.random() < part for _ in range(samples)) / samples
         committed = used + max(0, self.wants - self.has)
-        return Seen(self.machine.name, self.promised, self.minimum, size, used, committed, active, self.weight)
+        reported = bool(self.sizes)  # its programs have been watched once
+        name, least = self.machine.name, self.minimum
+        return Seen(name, self.promised, least, size, used, committed, active, self.weight, reported)
 
     def change(self, wants: int) -> bool:
         """Let a step's programs begin where they are not those that are there, or lack something; whether any did."""

@@ -18,6 +18,8 @@ policy : ``static``: fixed parts; ``dynamic``: what is used and some to spare; `
     ``esxi``: ESX's shares and idle memory tax. All of them look once in a step
 promised : what each machine was promised
 seed : decides what programs want when; both hosts are asked for the same
+startup : what each machine has in the first step, whatever its programs want, and never less than it is left at least:
+    until its guest has reported, Hyper-V's rule knows nothing of it; only `hyper-v` asks
 steps : how many
 touches : how many pages a program comes to in a second of undisturbed work, for `slowdown`
 weight : how much m1 counts where memory is short, the others 1; all rules but `static` ask
@@ -32,6 +34,10 @@ slowdown : how many times longer its programs would take, did they work through 
     not got swapped to a disk that turns. The simulated host lets programs work so, page after page, and looks at how
     long they take. Live it is not measured but reckoned from what is `short` there, as theory does it: no guest here
     has such a disk.
+
+Under `esxi` there are events besides, of the kind ``"state"`` and of the machine `host`: for how long it was in which of
+ESX's states (``detail``), by what part of its memory no machine had. In ``soft`` ESX balloons, in ``hard`` it swaps.
+Here the balloons do it all, so a state says how short the host was, and changes nothing.
 
 Theory is exact for `static`, from what is wanted and what the guest's kernel keeps, as that was measured once for the
 image (`labkit.host.memory`); how the other policies move has no closed form. `esxi` does not run live, as libvirt does
@@ -50,6 +56,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from random import Random
 
 from labkit.experiments.governing import SPARE, Governed, govern
@@ -57,7 +64,7 @@ from labkit.experiments.needs import ask
 from labkit.experiments.phases import joined
 from labkit.experiments.settings import SettingError, choice, integer, number, size
 from labkit.experiments.wanting import wanted
-from labkit.host import Host, HostError, Machine, Observation, Row, Series
+from labkit.host import Event, Host, HostError, Machine, Observation, Row, Series
 from labkit.host.memory import GUEST
 from labkit.host.paging import PAGING, Programs, ReclaimsMemory, slowdown
 from labkit.host.policies import HYPER_V, POLICIES, Policy
@@ -107,10 +114,12 @@ SHOWN = {
     "touches": (0, 4096),
     "buffer": (0.05, 2),
     "least": (64, 240),
+    "startup": (96, 240),
 }
 ACTS = {
     "idle_share": ("policy", "esxi"),
     "buffer": ("policy", "hyper-v"),
+    "startup": ("policy", "hyper-v"),
     "least": ("policy", "dynamic", "hyper-v", "esxi"),
     "weight": ("policy", "dynamic", "hyper-v", "esxi"),
 }
@@ -148,6 +157,7 @@ class Settings:
     least: float = size(
         64.0, minimum=1.0, maximum=65536.0, about="what each is left at least; what it needs it always is"
     )
+    startup: float = size(112.0, minimum=1.0, maximum=65536.0, about="what each starts with, until its guest reports")
     weight: float = number(1.0, minimum=0.1, maximum=10.0, unit="1", about="what m1 counts where it is short; others 1")
 
     @property
@@ -156,9 +166,16 @@ class Settings:
         return max(self.least, float(round(_kept(self.promised) + SPARE + 1)))
 
     @property
+    def start(self) -> float:
+        """What Hyper-V lets each machine start with, in MiB."""
+        return max(self.startup, self.minimum)
+
+    @property
     def rules(self) -> Policy:
         """The policy, with what is set of it."""
-        return dataclasses.replace(HYPER_V, buffer=self.buffer) if self.policy == "hyper-v" else POLICIES[self.policy]
+        if self.policy == "hyper-v":
+            return dataclasses.replace(HYPER_V, buffer=self.buffer, startup=self.start)
+        return POLICIES[self.policy]
 
     @property
     def names(self) -> list[str]:
@@ -186,6 +203,8 @@ class Settings:
         if self.minimum * self.machines > self.host:
             least = self.minimum * self.machines
             raise SettingError(f"host must be at least {least:g} MiB for {self.machines} machines, not {self.host:g}.")
+        if self.policy == "hyper-v":
+            self._check_start()
         # All is moved once at first, and then about every tenth step, as programs come and go.
         moved = self.machines * self.promised * (1 + self.steps / 10)
         if moved > _MOVED_AT_MOST:
@@ -193,6 +212,15 @@ class Settings:
             raise SettingError(
                 f"{self.machines} machines of {self.promised:g} MiB and {self.steps} steps would take minutes: at most "
                 f"{fewer} steps with these, or fewer machines, or smaller ones."
+            )
+
+    def _check_start(self) -> None:
+        if self.start > self.promised:
+            raise SettingError(f"startup must be at most promised, {self.promised:g} MiB, not {self.startup:g}.")
+        if self.start * self.machines > self.host:
+            raise SettingError(
+                f"startup must be at most {self.host // self.machines:g} MiB, or {self.machines} machines do not start "
+                f"on a host of {self.host:g}; not {self.startup:g}."
             )
 
 
@@ -314,4 +342,22 @@ def _with_series(seen: Observation, settings: Settings, governed: list[Governed]
         for one in governed
         for quantity, values in (("size", one.sizes), ("idle", one.idle), ("short", one.short))
     ]
-    return dataclasses.replace(seen, series=(*seen.series, *lines))
+    events = sorted((*seen.events, *_states(settings, governed)), key=lambda event: event.time)
+    return dataclasses.replace(seen, series=(*seen.series, *lines), events=tuple(events))
+
+
+def _states(settings: Settings, governed: list[Governed]) -> list[Event]:
+    """For how long the host was in which state, where the policy knows any, by what part of its memory nobody had."""
+    state_of = getattr(settings.rules, "state", None)
+    if state_of is None:
+        return []
+    states: list[str] = []
+    for sizes in zip(*(one.sizes for one in governed), strict=True):
+        states.append(state_of(max(0.0, 1 - sum(sizes) / settings.host), *states[-1:]))
+    found, begin = [], 0
+    for state, those in groupby(states):
+        count = len(list(those))
+        start, long = settings.interval * begin, settings.interval * count
+        found.append(Event(start, "state", "host", seconds=long, detail=state))
+        begin += count
+    return found

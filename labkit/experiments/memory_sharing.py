@@ -18,14 +18,18 @@ saved : memory that the host does not need, as one page stands for several, in M
     these pages the kernel keeps it tells for the whole computer only; there it is reckoned that of n equal pages one
     is kept. Pages of zeros are not counted.
 
-It belongs to the machine `host`, as no guest sees it.
+    It belongs to the machine `host`, as no guest sees it.
+shared : each machine's part of that, in MiB: of what it fills, what takes no room as it is kept for several. Of a page
+    that n machines have in common, each is relieved of (n - 1)/n. It is counted by machine on both hosts. How much of
+    what a machine fills is its own besides, comes as the series `used`.
 
 A live host does this only where it is allowed: it is a switch of the whole computer. With LABKIT_ALLOW_KSM=1, as root,
 it is switched on for the time of the experiment, and then everything is put back as it was.
 
 Bound between live and simulated
 --------------------------------
-2 MiB for each machine but the first; written before this experiment first ran live. What is known of a filled machine
+2 MiB for each machine but the first; written before this experiment first ran live. Of `shared`, which came later, the
+same 2 MiB of which a machine is relieved of (n - 1)/n; written before that was first measured. What is known of a filled machine
 is its difference from one that is not filled, and two guests differ by what their agent and their kernel happen to have
 written meanwhile: some hundreds of pages, of which 512 are 2 MiB. Where nothing is shared both are 0.
 
@@ -50,12 +54,14 @@ from labkit.host.memory import GUEST, PAGES_PER_MIB, PageSharing
 
 __all__ = [
     "BOUNDS",
+    "HEADLINE",
     "LABELS",
     "LESSON",
     "NAME",
     "NEEDS",
     "QUANTITIES",
     "QUESTION",
+    "TOGETHER",
     "UNDISTURBED",
     "Settings",
     "bounds",
@@ -68,10 +74,15 @@ NAME = "memory-sharing"
 QUESTION = "How much memory does a host save when it keeps equal pages once?"
 LESSON = "03"
 NEEDS = ("sharing", "filling")
-QUANTITIES = {"saved": "MiB"}
-LABELS = {"saved": ("Saved by sharing", "Of what is the same in all machines, every copy but one.")}
+QUANTITIES = {"saved": "MiB", "shared": "MiB"}
+LABELS = {
+    "saved": ("Saved by sharing", "Of what is the same in all machines, every copy but one."),
+    "shared": ("Shared: what each machine is relieved of", "Why is it a little less than what is the same?"),
+}
+HEADLINE = "saved"
+TOGETHER = ("shared",)
 UNDISTURBED = "these are amounts of memory, and no matter of CPU time"
-BOUNDS = {"saved": 6.0}
+BOUNDS = {"saved": 6.0, "shared": 1.5}
 
 RATE = 50_000.0  # pages per second; the kernel's own 5,000 would make the experiment ten times as long
 PASSES = 3  # the first sees what is there, the second merges what has not changed, the third what came in its way
@@ -92,7 +103,7 @@ class Settings:
 
 def bounds(settings: Settings) -> dict[str, float]:
     """How far live may be from simulated, in MiB."""
-    return {"saved": 2.0 * (settings.machines - 1)}
+    return {"saved": 2.0 * (settings.machines - 1), "shared": 2.0 * (1 - 1 / settings.machines)}
 
 
 def machines(settings: Settings) -> int:
@@ -102,6 +113,8 @@ def machines(settings: Settings) -> int:
 
 def theory(settings: Settings, weights: Mapping[str, float] | None = None) -> dict[tuple[str, str], float]:
     """Of what is the same in all machines, every copy but one is saved: (machines - 1) x identical x size, exactly.
+
+    That is shared by all machines alike.
 
     Memory is shared by whole pages of 4096 bytes, so the part that is the same is rounded to them.
 
@@ -115,14 +128,15 @@ def theory(settings: Settings, weights: Mapping[str, float] | None = None) -> di
     Returns
     -------
     dict of (machine, quantity) to float
-        `saved` of `host`, in MiB.
+        `saved` of `host` and `shared` of each machine, in MiB.
 
     References
     ----------
     C. A. Waldspurger, "Memory resource management in VMware ESX Server", OSDI 2002, section 4.
     """
     alike = round(round(settings.size * PAGES_PER_MIB) * settings.identical)
-    return {("host", "saved"): (settings.machines - 1) * alike / PAGES_PER_MIB}
+    saved = (settings.machines - 1) * alike / PAGES_PER_MIB
+    return {("host", "saved"): saved} | {(name, "shared"): saved / settings.machines for name in _names(settings)}
 
 
 def run(host: Host, settings: Settings) -> Observation:
@@ -133,10 +147,14 @@ def run(host: Host, settings: Settings) -> Observation:
         sharing = afterwards.enter_context(host.share_pages(RATE))
         parts: list[Observation] = []
         saved: list[float] = []
+        shared: dict[str, list[float]] = {name: [] for name in filled}
         merged = [0.0]  # by the number of passes there have been
         while True:
             parts.append(host.observe(LOOK, LOOK))
-            saved.append(_saved(sharing, filled, control))
+            now = _shared(sharing, filled, control)
+            for name, part in now.items():
+                shared[name].append(part)
+            saved.append(math.fsum(now.values()) if sharing.saved is None else sharing.saved)
             while len(merged) <= sharing.passes:
                 merged.append(saved[-1])
             if sharing.passes >= PASSES and abs(merged[-1] - merged[-2]) < SETTLED:
@@ -147,10 +165,14 @@ def run(host: Host, settings: Settings) -> Observation:
                     "more to share.",
                     "Try fewer machines or less memory.",
                 )
-    row: Row = {"machine": "host", "quantity": "saved", "unit": "MiB", "value": saved[-1]}
-    whole = joined(parts, [row])
+    rows: list[Row] = [{"machine": "host", "quantity": "saved", "unit": "MiB", "value": saved[-1]}]
+    rows += [{"machine": name, "quantity": "shared", "unit": "MiB", "value": those[-1]} for name, those in shared.items()]
     ends = tuple(math.fsum(part.seconds for part in parts[:count]) for count in range(1, len(parts) + 1))
-    return dataclasses.replace(whole, series=(Series("host", "saved", "MiB", ends, tuple(saved)),))
+    lines = [Series("host", "saved", "MiB", ends, tuple(saved))]
+    for name, those in shared.items():
+        own = tuple(settings.size - part for part in those)
+        lines += [Series(name, "shared", "MiB", ends, tuple(those)), Series(name, "used", "MiB", ends, own)]
+    return dataclasses.replace(joined(parts, rows), series=tuple(lines))
 
 
 def _fill(host: Host, settings: Settings, afterwards: ExitStack) -> tuple[list[str], str]:
@@ -158,7 +180,7 @@ def _fill(host: Host, settings: Settings, afterwards: ExitStack) -> tuple[list[s
     # Whole steps of 64 MiB, so that few sizes of guests have to be booted and saved.
     needed = (GUEST.kernel + GUEST.used + ROOM + settings.size) / (1 - GUEST.bookkeeping)
     memory = max(128, math.ceil(needed / 64) * 64)
-    names = [f"m{number}" for number in range(1, settings.machines + 1)]
+    names = _names(settings)
     loads = {name: MemoryLoad(settings.size, settings.identical, seed=number) for number, name in enumerate(names, 1)}
     loads["control"] = MemoryLoad(0.0)  # the same program, so that the same files are in memory
     jobs = []
@@ -173,14 +195,14 @@ def _fill(host: Host, settings: Settings, afterwards: ExitStack) -> tuple[list[s
     return names, "control"
 
 
-def _saved(sharing: PageSharing, filled: list[str], control: str) -> float:
-    """What is saved in the filled machines, in MiB.
+def _names(settings: Settings) -> list[str]:
+    return [f"m{number}" for number in range(1, settings.machines + 1)]
 
-    Where the host does not tell: what points to a common page in one of n machines that are filled alike does so in all
-    n, and one of these is kept.
+
+def _shared(sharing: PageSharing, filled: list[str], control: str) -> dict[str, float]:
+    """What each of the filled machines is relieved of, in MiB.
+
+    What points to a common page in one of n machines that are filled alike does so in all n, and one of these is kept.
     """
-    if sharing.saved is not None:
-        return sharing.saved
-    before = sharing.merged(control)
-    shared = math.fsum(sharing.merged(name) - before for name in filled)
-    return shared * (len(filled) - 1) / len(filled)
+    before, part = sharing.merged(control), (len(filled) - 1) / len(filled)
+    return {name: (sharing.merged(name) - before) * part for name in filled}

@@ -24,7 +24,7 @@ file_bytes : the length of the layer's file, in B; of `chain`: of all files toge
 guest_bytes : how much of the disk lies in this layer's file, hidden or not, in B; of `chain`: how much of the disk
     lies in any
 lookups : how many layers are asked for a byte of the disk until one has it, or all were asked; the mean over all bytes
-copied : how much was copied by the operation, in B
+copied : how much was copied by the operation, in B; where there is none, it is not told
 read : how long 1000 reads of 4 KiB through the chain take, in ms, one after the other all over the disk; of `flat`:
     the same from a disk of one layer to which the very same was written
 
@@ -49,9 +49,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
-from labkit.experiments import chain_sizes, writes
+from labkit.experiments import chain_sizes, named_writes, writes
 from labkit.experiments.disk_thin import CLUSTERS, USUAL, read_cluster
 from labkit.experiments.needs import ask
 from labkit.experiments.settings import SettingError, choice, integer, number, size, words
@@ -67,12 +67,14 @@ __all__ = [
     "NEEDS",
     "QUANTITIES",
     "QUESTION",
+    "ROWS",
     "Settings",
     "bounds",
     "build",
     "machines",
     "remove",
     "run",
+    "steps",
     "theory",
 ]
 
@@ -82,16 +84,26 @@ LESSON = "05"
 NEEDS = ("disks",)
 QUANTITIES = {"file_bytes": "B", "guest_bytes": "B", "lookups": "1", "copied": "B", "read": "ms"}
 LABELS = {
-    "file_bytes": ("Length of the file", "Look at what all layers take together, and what one disk would."),
-    "guest_bytes": ("Data in this layer", "Look at how much of the disk is there more than once."),
+    "file_bytes": (
+        "Length of the file; chain: of all together",
+        "Look at what all layers take together, and what one disk would.",
+    ),
+    "guest_bytes": (
+        "Data in this layer; chain: what the guest sees",
+        "All layers together may have more than the guest sees: some of the disk is there more than once.",
+    ),
     "lookups": (
         "Layers asked for a byte",
-        "Look at how it rises with the depth, and what the writes have to do with it.",
+        "Try other depths: the longer the chain, the longer the bar.",
     ),
     "copied": ("Copied at the end", "Look at what it takes to get rid of the chain."),
-    "read": ("Time of 1000 reads", "Look at how many times as long the chain takes, more than at how long."),
+    "read": (
+        "Time of 1000 reads; flat: a disk of one layer",
+        "Look at how many times as long the chain takes, more than at how long.",
+    ),
 }
 HEADLINE = "lookups"
+ROWS = "layer"
 BOUNDS = {"file_bytes": 0.0, "guest_bytes": 0.0, "lookups": 0.0, "copied": 0.0}
 
 MEBI = 1 << 20
@@ -102,14 +114,6 @@ OPERATIONS = ("none", "commit", "flatten")
 SMALLEST_CLUSTER = 4096  # with smaller ones the length of a file of this size may depend on the order of writes
 
 
-def read_pattern(value: Any) -> tuple[str, ...]:
-    """Read the setting as `labkit.experiments.writes.read` does, and complain of it by its own name."""
-    try:
-        return writes.read(value)
-    except SettingError as error:
-        raise SettingError(str(error).replace("writes", "pattern", 1)) from error
-
-
 @dataclass(frozen=True)
 class Settings:
     """Which chain, and what was written between the snapshots."""
@@ -117,7 +121,7 @@ class Settings:
     depth: int = integer(8, minimum=0, maximum=LONGEST_CHAIN, unit="1", about="how many snapshots were taken")
     pattern: tuple[str, ...] = words(
         ("random:seed=1,count=60,length=4096",),
-        read=read_pattern,
+        read=named_writes.reader("pattern"),
         longest=writes.MOST_WRITES,
         unit="B",
         about="what is written after each: offset+length, or random:seed=1,count=60,length=4096",
@@ -163,10 +167,7 @@ class Settings:
         base = round(self.filled * self.asked)
         found = [[(at, min(MEBI, base - at)) for at in range(0, base, MEBI)]]
         for later in range(self.depth):
-            try:
-                found.append(writes.places(writes.later(self.pattern, later), self.asked))
-            except SettingError as error:
-                raise SettingError(str(error).replace("writes", "pattern", 1)) from error
+            found.append(named_writes.places("pattern", writes.later(self.pattern, later), self.asked))
         return found
 
 
@@ -178,6 +179,11 @@ def bounds(settings: Settings) -> dict[str, float]:
 def machines(settings: Settings) -> int:
     """How many guests there will be: none."""
     return 0
+
+
+def steps(settings: Settings) -> int:
+    """How many steps a live run tells: each disk that is written to, and the reads of both in turn."""
+    return settings.depth + 2 + 2 * (ROUNDS + 1)
 
 
 def theory(settings: Settings, weights: Mapping[str, float] | None = None) -> dict[tuple[str, str], float | None]:
@@ -210,7 +216,8 @@ def theory(settings: Settings, weights: Mapping[str, float] | None = None) -> di
     found["chain", "file_bytes"] = None if None in lengths else sum(cast(list[float], lengths))
     found["chain", "guest_bytes"] = chain_sizes.data_bytes(chain_sizes.union(left.values()), size, cluster)
     found["chain", "lookups"] = chain_sizes.lookups(list(left.values()), size, cluster)
-    found["chain", "copied"] = copied
+    if settings.operation != "none":
+        found["chain", "copied"] = copied
     found["chain", "read"] = found["flat", "read"] = None
     return found
 
@@ -294,8 +301,9 @@ def run(host: Host, settings: Settings) -> Observation:
             "file_bytes": sum(disk.file_bytes for disk in chain),
             "guest_bytes": shown,
             "lookups": chain[-1].read().lookups,
-            "copied": copied,
         }
+        if settings.operation != "none":
+            together["copied"] = copied
         times = _times(host, {"chain": chain[-1], "flat": flat})
     finally:
         remove(disks)

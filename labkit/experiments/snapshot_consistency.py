@@ -46,6 +46,7 @@ from labkit.host.snapshots import SYNCED, KeepsRecords
 
 __all__ = [
     "BOUNDS",
+    "BY_WHAT",
     "HEADLINE",
     "LABELS",
     "LESSON",
@@ -53,11 +54,13 @@ __all__ = [
     "NEEDS",
     "QUANTITIES",
     "QUESTION",
+    "ROWS",
     "UNDISTURBED",
     "Settings",
     "bounds",
     "machines",
     "run",
+    "steps",
     "theory",
 ]
 
@@ -73,6 +76,8 @@ LABELS = {
     "damaged": ("Damage found", "1 where the file system's own check finds anything wrong.", "1 or 0"),
 }
 HEADLINE = "lost"
+ROWS = "part"
+BY_WHAT = {"snapshots": "The snapshot: {}."}
 BOUNDS = {"lost": 0.0, "recovery": 0.0, "damaged": 0.0}
 SIZE = "32 MiB"
 FILES = ("log", "table")
@@ -95,6 +100,11 @@ def bounds(settings: Settings) -> dict[str, float]:
 def machines(_settings: Settings) -> int:
     """How many machines there are: the one that writes, and the one that looks."""
     return 2
+
+
+def steps(_settings: Settings) -> int:
+    """How many steps a live run tells, besides starting the machines; starting the second is two of them."""
+    return 8
 
 
 def theory(settings: Settings, weights: Mapping[str, float] | None = None) -> dict[tuple[str, str], float]:
@@ -138,7 +148,7 @@ def run(host: Host, settings: Settings) -> Observation:
         if not isinstance(writer, KeepsRecords):
             raise HostError("This host's machines keep no records.", "Use labkit.simulated() or labkit.live().")
         writer.keep_records("data", settings.records, settings.synced)
-        snapshot = writer.snapshot("backup", kind="external", freeze=settings.freeze == "yes", memory=False)
+        snapshot = writer.snapshot("moment", kind="disk-only", freeze=settings.freeze == "yes")
         found = writer.records_in(snapshot, "data", settings.records)
         seen = host.observe(seconds=0.2)
     finally:
@@ -152,4 +162,5 @@ def run(host: Host, settings: Settings) -> Observation:
     told = Event(time=0.0, kind="snapshot", machine="writer", detail=repr(snapshot))
     mechanisms = {**seen.provenance.mechanisms, "snapshots": host.can("snapshots").mechanism}
     provenance = dataclasses.replace(seen.provenance, mechanisms=mechanisms)
-    return dataclasses.replace(seen, rows=tuple(rows), series=(), events=(told,), provenance=provenance)
+    took = snapshot.seconds + seen.seconds
+    return dataclasses.replace(seen, seconds=took, rows=tuple(rows), series=(), events=(told,), provenance=provenance)

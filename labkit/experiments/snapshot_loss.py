@@ -46,11 +46,13 @@ __all__ = [
     "NEEDS",
     "QUANTITIES",
     "QUESTION",
+    "ROWS",
     "UNDISTURBED",
     "Settings",
     "bounds",
     "machines",
     "run",
+    "steps",
     "theory",
 ]
 
@@ -58,6 +60,7 @@ NAME = "snapshot-loss"
 QUESTION = "What is left when one layer of a chain of snapshots is lost?"
 LESSON = "05"
 NEEDS = ("disks",)
+ROWS = "layer"
 UNDISTURBED = "what a file holds does not hang on time"
 QUANTITIES = {"readable": "B"}
 LABELS = {"readable": ("What can still be read", "Look at which layers a loss takes with it, and at the copy.")}
@@ -100,6 +103,11 @@ def bounds(settings: Settings) -> dict[str, float]:
 def machines(settings: Settings) -> int:
     """How many guests there will be: none."""
     return 0
+
+
+def steps(settings: Settings) -> int:
+    """How many steps a live run tells: each disk that is written to."""
+    return settings.depth + 1
 
 
 def theory(settings: Settings, weights: Mapping[str, float] | None = None) -> dict[tuple[str, str], float]:

@@ -44,7 +44,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from labkit.experiments import disk_sizes, writes
+from labkit.experiments import disk_sizes, named_writes
 from labkit.experiments.needs import ask
 from labkit.experiments.settings import SettingError, choice, number, words
 from labkit.host import Event, Host, HostError, Observation, Row
@@ -52,6 +52,7 @@ from labkit.host.snapshots import KINDS, HoldsContents
 
 __all__ = [
     "BOUNDS",
+    "BY_WHAT",
     "HEADLINE",
     "LABELS",
     "LESSON",
@@ -59,10 +60,12 @@ __all__ = [
     "NEEDS",
     "QUANTITIES",
     "QUESTION",
+    "ROWS",
     "Settings",
     "bounds",
     "machines",
     "run",
+    "steps",
     "theory",
 ]
 
@@ -89,6 +92,8 @@ LABELS = {
     "back": ("Going back", "The longer the bar, the longer until it answered again."),
 }
 HEADLINE = "same_back"
+ROWS = "part"
+BY_WHAT = {"snapshots": "The snapshots: {}."}
 BOUNDS = {"same_harmed": 0.0, "same_back": 0.0, "grown": 0.0}
 
 MEBI = 1 << 20
@@ -106,10 +111,18 @@ class Settings:
     kind: str = choice("internal", CHOICES, about="in the disk's file, in files of its own, or without the memory")
     held: float = number(4.0, minimum=0.0, maximum=16.0, unit="MiB", about="random bytes that it keeps in memory")
     before: tuple[str, ...] = words(
-        ("0+262144", "1048576+65536"), read=writes.read, longest=MOST_WRITES, unit="B", about="written before"
+        ("0+262144", "1048576+65536"),
+        read=named_writes.reader("before"),
+        longest=MOST_WRITES,
+        unit="B",
+        about="written before",
     )
     after: tuple[str, ...] = words(
-        ("0+131072", "4194304+131072"), read=writes.read, longest=MOST_WRITES, unit="B", about="written after"
+        ("0+131072", "4194304+131072"),
+        read=named_writes.reader("after"),
+        longest=MOST_WRITES,
+        unit="B",
+        about="written after",
     )
 
     def check(self) -> None:
@@ -123,11 +136,13 @@ class Settings:
         for name in ("before", "after"):
             places = self.places(name)
             if len(places) > MOST_WRITES or any(offset % BLOCK or length % BLOCK for offset, length in places):
-                raise SettingError(f"{name} takes up to {MOST_WRITES} writes, in multiples of {BLOCK} bytes.")
+                raise SettingError(
+                    f"{name} takes up to {MOST_WRITES} writes, whose places and lengths are multiples of {BLOCK} bytes."
+                )
 
     def places(self, name: str) -> list[tuple[int, int]]:
         """Every write before or after, as offset and length in bytes."""
-        return writes.places(getattr(self, name), SIZE)
+        return named_writes.places(name, getattr(self, name), SIZE)
 
 
 def bounds(settings: Settings) -> dict[str, float]:
@@ -138,6 +153,11 @@ def bounds(settings: Settings) -> dict[str, float]:
 def machines(_settings: Settings) -> int:
     """How many machines there are."""
     return 1
+
+
+def steps(settings: Settings) -> int:
+    """How many steps a live run tells, besides starting the machine; a boot at the end is two more."""
+    return 11 if settings.kind in KINDS else 13
 
 
 def theory(settings: Settings, weights: Mapping[str, float] | None = None) -> dict[tuple[str, str], float | None]:
@@ -189,9 +209,8 @@ def run(host: Host, settings: Settings) -> Observation:
         web.overwrite("data", settings.places("before"))
         web.hold(settings.held)
         was = web.contents("data")
-        kind = "internal" if settings.kind == "internal" else "external"
-        snapshot = web.snapshot("before", kind=kind, memory=settings.kind in KINDS)
-        began = disk.file_bytes if kind == "internal" else 0
+        snapshot = web.snapshot("before", kind=settings.kind)
+        began = disk.file_bytes if snapshot.kind == "internal" else 0
         web.overwrite("data", settings.places("after"))
         grown = disk.file_bytes - began
         web.ruin()
@@ -217,4 +236,5 @@ def run(host: Host, settings: Settings) -> Observation:
     told = Event(time=0.0, kind="snapshot", machine="web", detail=repr(snapshot))
     mechanisms = {**seen.provenance.mechanisms, "snapshots": host.can("snapshots").mechanism}
     provenance = dataclasses.replace(seen.provenance, mechanisms=mechanisms)
-    return dataclasses.replace(seen, rows=tuple(rows), series=(), events=(told,), provenance=provenance)
+    took = snapshot.seconds + seconds + seen.seconds
+    return dataclasses.replace(seen, seconds=took, rows=tuple(rows), series=(), events=(told,), provenance=provenance)

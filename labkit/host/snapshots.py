@@ -10,16 +10,33 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
-__all__ = ["KINDS", "SYNCED", "HoldsContents", "KeepsRecords", "Kind", "Snapshot"]
+__all__ = ["KINDS", "SYNCED", "HoldsContents", "KeepsRecords", "Kind", "Snapshot", "asked_for"]
 
-Kind = Literal["internal", "external"]
+Kind = Literal["internal", "external", "disk-only"]
 
 KINDS = ("internal", "external")
 """``internal``: all of it in the file of the machine's disk, for qcow2. ``external``: the disk's file stays as it is, a
-new one is laid over it, and the memory goes to a file of its own."""
+new one is laid over it, and the memory goes to a file of its own. ``disk-only`` is an external one without memory."""
+
+_DISK_ONLY = "disk-only"
 
 SYNCED = ("log", "both", "none")
 """Which of its two files a program that keeps records tells its kernel to write down (*fsync*) after each record."""
+
+
+def asked_for(kind: str, memory: bool) -> tuple[Kind, bool]:
+    """Which of `KINDS` is asked for, and whether with the memory: ``"disk-only"`` is external, and without.
+
+    Raises
+    ------
+    ValueError
+        Where there is no such kind.
+    """
+    if kind == _DISK_ONLY:
+        return "external", False
+    if kind not in KINDS:
+        raise ValueError(f"kind is one of {', '.join((*KINDS, _DISK_ONLY))}, not {kind!r:.40}")
+    return ("internal" if kind == "internal" else "external"), memory
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,11 @@ def _throttle(host: LiveHost) -> Ability:
 
 def _snapshots(host: LiveHost) -> Ability:
     """What takes disks that lie here."""
-    return Ability(True, "libvirt's snapshots") if host.shelf.ability else host.shelf.ability
+    return (
+        Ability(True, "taken by QEMU, as virsh snapshot-create-as asks it to")
+        if host.shelf.ability
+        else host.shelf.ability
+    )
 
 
 def _requests(host: LiveHost) -> str:

@@ -87,6 +87,7 @@ def hold(machine: LiveMachine, held: float) -> None:
     """Keep something in a machine's memory; see `labkit.host.snapshots.HoldsContents.hold`."""
     if not 0 <= held <= MOST_HELD:
         raise HostError(f"A guest here holds {MOST_HELD} MiB of its memory at the most.", "Give it less.")
+    machine.host.progress(f"writing {held:g} MiB into the memory of {machine.name}", 0.0)
     machine.host.comment(f"{machine.name}: head -c {held:g}M /dev/urandom >/held; sleep 86400 &")
     _script(machine, _HOLD, str(round(held * 1048576)), doing="hold that in memory")
 
@@ -94,6 +95,7 @@ def hold(machine: LiveMachine, held: float) -> None:
 def overwrite(machine: LiveMachine, disk: str, places: Sequence[tuple[int, int]]) -> None:
     """Write to a machine's disk from inside; see `labkit.host.snapshots.HoldsContents.overwrite`."""
     words = _words(places)
+    machine.host.progress(f"writing to the disk {disk} of {machine.name}", 0.0)
     device = machine.device(disk)
     machine.host.comment(f"{machine.name}: dd if=/dev/urandom of={device} oflag=direct ..., {len(places)} times")
     _script(machine, _WRITE, device, *words, doing="write to its disk")
@@ -101,12 +103,14 @@ def overwrite(machine: LiveMachine, disk: str, places: Sequence[tuple[int, int]]
 
 def ruin(machine: LiveMachine) -> None:
     """Let a machine destroy itself; see `labkit.host.snapshots.HoldsContents.ruin`."""
+    machine.host.progress(f"ruining {machine.name}", 0.0)
     machine.host.comment(f"{machine.name}: rm -rf /held /root /mnt /bin/*")
     _script(machine, _DELETE, doing="delete its programs")
 
 
 def marks(machine: LiveMachine, disk: str) -> dict[str, str]:
     """Marks of what can be found in a machine; see `labkit.host.snapshots.HoldsContents.contents`."""
+    machine.host.progress(f"looking through {machine.name} and its disk", 0.0)
     ended = machine.agent.run([*PYTHON, _LOOK, _device(machine, disk)], PATIENCE)
     if ended.status:
         said = (ended.errors.strip() or "it did not say why").splitlines()[-1]

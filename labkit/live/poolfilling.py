@@ -123,8 +123,8 @@ class LiveFilling:
 
     def _go(self) -> None:
         """Give the word to all at once, when their programs are ready."""
-        ends = time.monotonic() + STARTS
-        for machine in self._machines:
+        ends, host = time.monotonic() + STARTS, self._machines[0].host
+        for place, machine in enumerate(self._machines):
             while machine.agent.run(["/bin/ls", "/run/pool-ready"]).status:
                 ended = machine.agent.finished(self._processes[machine.name])
                 if ended or time.monotonic() > ends:
@@ -132,6 +132,7 @@ class LiveFilling:
                     raise HostError(
                         f"The program in {machine.name} did not begin: {why}.", "Look at machine.console()."
                     )
+                host.progress("Waiting until the guests are ready to write", place / len(self._machines))
         with ThreadPoolExecutor(len(self._machines)) as side_by_side:
             self._begun = time.monotonic()
             list(side_by_side.map(_give_the_word, self._machines))
@@ -140,13 +141,17 @@ class LiveFilling:
         """Let them write, and watch; see `labkit.host.pools.Filling.watch`."""
         if not seconds > 0:
             raise ValueError("seconds must be above 0")
+        doing = "The guests write; the bar shows how full the pool is"
         if self._begun is None:
             self._go()
+        else:
+            doing = "The guests write what is left; the bar shows how full the pool is now"
         assert self._begun is not None
         began = time.monotonic()
         host, rows, events = self._machines[0].host, [], []
         times, values = [], []
         paused: set[str] = set()
+        done = 0.0  # a bar that goes back would be taken for another step
         while True:
             size, used = self._pool.size, self._pool.used
             now = time.monotonic()
@@ -165,7 +170,8 @@ class LiveFilling:
                     paused.add(machine.name)
                     events.append(Event(now - began, "paused", machine.name, detail="no space left in the pool"))
             at_work = [name for name, sofar in written.items() if sofar < self.amount and name not in paused]
-            host.progress("Watching the pool", min(1.0, (now - began) / seconds))
+            done = max(done, used / size)
+            host.progress(doing, done)
             if not at_work or now - began >= seconds:
                 break
             time.sleep(LOOK)
@@ -187,6 +193,7 @@ class LiveFilling:
         started = [(machine, self._start(machine, _COMPARE)) for machine in self._machines]
         ends, found = time.monotonic() + READS, {}
         for machine, process in started:
+            machine.host.progress("The guests read all back and compare it", len(found) / len(started))
             while not (ended := machine.agent.finished(process)):
                 if time.monotonic() > ends:
                     raise HostError(f"{machine.name} did not read its disk in {READS:g} s.", "Let it write less.")

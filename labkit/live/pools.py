@@ -199,7 +199,10 @@ class LivePool:
         """Make it as large as that; a number is in MiB."""
         asked, now = _whole_blocks(size), self.size
         if asked < now:
-            raise HostError(f"The pool has {now} bytes, and {asked} would be less.", "Make it larger, not smaller.")
+            raise HostError(
+                f"The pool has {now / MEBI:,.10g} MiB, and {asked / MEBI:,.10g} MiB would be less.",
+                "A pool can become larger, and not smaller.",
+            )
         _require_memory(asked - now)
         try:
             self._room.resize(asked)
@@ -234,7 +237,10 @@ def make_pool(host: LiveHost, size: str | float) -> LivePool:
 def _whole_blocks(size: str | float) -> int:
     asked = math.ceil(mebibytes(size) * MEBI / BLOCK) * BLOCK
     if not BLOCK <= asked <= MOST:
-        raise HostError(f"A pool here has {BLOCK} to {MOST} bytes, not {asked}.", "Choose another size.")
+        raise HostError(
+            f"A pool here has from {BLOCK} bytes to {MOST // MEBI:,} MiB, not {asked / MEBI:,.10g} MiB.",
+            "Choose another size.",
+        )
     return asked
 
 

@@ -38,6 +38,7 @@ def read(disk: LiveDisk) -> Reading:
     count = max(1, min(MOST_READS, disk.size // block))
     step = disk.size // count // block * block
     words = ["qemu-img", "bench", "-f", driver_of(disk.format), "-c", str(count), "-d", "1", "-s", str(block)]
+    disk._shelf.tell(f"reading the disk {disk.name}", 0.0)
     said = run_tool(*words, "-S", str(step), str(disk.path))
     disk.note([*words, "-S", str(step), disk.path.name])
     took = re.search(r"completed in ([0-9.]+) seconds", said)

@@ -23,7 +23,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from labkit.host import HostError
-from labkit.host.snapshots import KINDS, Kind, Snapshot
+from labkit.host.snapshots import Kind, Snapshot, asked_for
 from labkit.live import attaching, capacity, reaping, starting
 from labkit.live.contents import PYTHON
 from labkit.live.disk_tools import driver_of, run_tool
@@ -72,8 +72,6 @@ def _checked(host: LiveHost, machine: LiveMachine, name: str, kind: Kind, memory
     """Refuse what cannot be taken, or what nobody could go back to."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise ValueError("a name is a letter, then letters, digits and hyphens, 20 characters at most")
-    if kind not in KINDS:
-        raise ValueError(f"kind is one of {', '.join(KINDS)}, not {kind!r:.40}")
     if name in machine.kept:
         raise HostError(f"{machine.name} has a snapshot {name} already.", "Take another name.")
     if not (able := host.can("snapshots")):
@@ -88,7 +86,7 @@ def _checked(host: LiveHost, machine: LiveMachine, name: str, kind: Kind, memory
         if not memory:
             raise HostError(
                 "An internal snapshot of a running machine has its memory in it.",
-                'Take kind="external" for disks only.',
+                'Take kind="disk-only".',
             )
         for disk in machine.disks.values():
             if disk.format != "qcow2":
@@ -156,6 +154,7 @@ def _new_file(host: LiveHost, disk: str, name: str) -> Path:
 
 def take(host: LiveHost, machine: LiveMachine, name: str, kind: Kind, freeze: bool, memory: bool) -> Snapshot:
     """Take a snapshot; see `labkit.host.Machine.snapshot`."""
+    kind, memory = asked_for(kind, memory)
     _checked(host, machine, name, kind, memory)
     assert host.shelf.directory is not None
     kept = Kept(Snapshot(name, machine.name, kind, memory, freeze, 0, 0.0, 0.0))
@@ -166,7 +165,8 @@ def take(host: LiveHost, machine: LiveMachine, name: str, kind: Kind, freeze: bo
         kept.below = {disk.name: (disk.path, disk.format) for disk in machine.disks.values()}
         kept.state = host.shelf.directory / f"{machine.name}.{name}.memory" if memory else None
         flags = NO_METADATA | ATOMIC | (LIVE if memory else DISK_ONLY)
-    host.progress(f"Taking the snapshot {name} of {machine.name}", 0.1)
+    doing = f"taking the snapshot {name} of {machine.name}"
+    host.progress(doing, 0.1)
     before = _clocks(machine)
     begun = time.monotonic()
     try:
@@ -191,7 +191,7 @@ def take(host: LiveHost, machine: LiveMachine, name: str, kind: Kind, freeze: bo
     held = _state_bytes(machine, kept) if memory else 0
     kept.snapshot = Snapshot(name, machine.name, kind, memory, freeze, held, took, min(stopped, took))
     machine.kept[name] = kept
-    host.progress(f"The snapshot {name} of {machine.name} is taken", 1.0)
+    host.progress(doing, 1.0)
     return kept.snapshot
 
 
@@ -245,7 +245,8 @@ def revert(host: LiveHost, machine: LiveMachine, snapshot: Snapshot) -> float:
     begun = time.monotonic()
     for job in list(machine.jobs):
         job._leave()  # what ran in the guest is not there any more
-    host.progress(f"Bringing {machine.name} back to {snapshot.name}", 0.1)
+    doing = f"going back to {snapshot.name}"
+    host.progress(doing, 0.1)
     if kept.handle is not None:
         with translated(f"bring {machine.name} back"), reaping.collecting():
             machine.domain.revertToSnapshot(kept.handle, 0)
@@ -261,7 +262,7 @@ def revert(host: LiveHost, machine: LiveMachine, snapshot: Snapshot) -> float:
             _boot(host, machine)
     for disk in machine.disks.values():
         disk._seen = None
-    host.progress(f"{machine.name} is back at {snapshot.name}", 1.0)
+    host.progress(doing, 1.0)
     return time.monotonic() - begun
 
 
@@ -306,13 +307,16 @@ def _restore(host: LiveHost, machine: LiveMachine, kept: Kept, over: dict[str, P
 
 
 def _boot(host: LiveHost, machine: LiveMachine) -> None:
-    """Start a machine whose memory nobody kept: it begins anew, with its disks as they were."""
+    """Start a machine whose memory nobody kept: it boots from power-on, with its disks as they were.
+
+    A copy of a saved boot would be quicker, and would not be what a machine without memory goes through.
+    """
     disks = list(machine.disks.values())
     for disk in disks:
         attaching.release(machine, disk)
     more = machine.maximum_vcpus - machine.vcpus
     shape = Shape(machine.vcpus, round(machine.memory), host.accelerator.name, more, attaching.slots_for(disks))
-    started = starting.start(host, machine.name, shape, cold=False)
+    started = starting.start(host, machine.name, shape, cold=True)
     machine.take_over(started.domain)
     _settings_in_force(host, machine)
     for disk in disks:

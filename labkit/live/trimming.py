@@ -60,6 +60,8 @@ def act(machine: LiveMachine, what: Literal["write", "discard"], disk: str, plac
     machine.host.note_agent(machine, "guest-exec", plain)
     if len(found) > 1:
         machine.host.comment(f"and {len(found) - 1} more such commands in {machine.name}")
+    doing = "writing to" if what == "write" else "discarding on"
+    machine.host.progress(f"{doing} the disk {disk} of {machine.name}", 0.0)
     command = ["/tools/bin/python3", "-I", "-S", "-c", _PROGRAM, what, device, words]
     ended = machine.agent.run(command, PATIENCE)
     if ended.status:

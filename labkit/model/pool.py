@@ -117,7 +117,10 @@ class SimulatedPool:
         self._there()
         asked = _whole_blocks(size)
         if asked < self.size:
-            raise HostError(f"The pool has {self.size} bytes, and {asked} would be less.", "Make it larger.")
+            raise HostError(
+                f"The pool has {self.size / MEBI:,.10g} MiB, and {asked / MEBI:,.10g} MiB would be less.",
+                "A pool can become larger, and not smaller.",
+            )
         self.size = asked
         self.host.note(f"pool grows to size={asked}B")
 
@@ -247,5 +250,7 @@ class SimulatedFilling:
 def _whole_blocks(size: str | float) -> int:
     asked = math.ceil(mebibytes(size) * MEBI / BLOCK) * BLOCK
     if not BLOCK <= asked <= 1 << 40:
-        raise HostError(f"A pool has {BLOCK} bytes to 1 TiB, not {asked}.", "Choose another size.")
+        raise HostError(
+            f"A pool has from {BLOCK} bytes to 1 TiB, not {asked / MEBI:,.10g} MiB.", "Choose another size."
+        )
     return asked

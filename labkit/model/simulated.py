@@ -138,7 +138,7 @@ class SimulatedHost:
         """
         self.check_open()
         order = checked_order(self, name, vcpus, memory, shares, pin, cap, reservation, maximum_vcpus)
-        own, ports = checked_disks(disks, self._disks), self._cabinet.checked(nics)
+        own, ports = checked_disks(disks, self._disks), self._cabinet.checked(order.name, nics)
         machine = SimulatedMachine(
             self, order.name, order.vcpus, order.memory, order.shares, order.pin, order.maximum_vcpus
         )

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from labkit.host import HostError
-from labkit.host.snapshots import KINDS, SYNCED, Kind, Snapshot
+from labkit.host.snapshots import SYNCED, Kind, Snapshot, asked_for
 from labkit.model.arguments import checked_name
 from labkit.model.booting import MEASURED as BOOTING
 from labkit.model.disks.branched import Branched, Leaf
@@ -167,6 +167,7 @@ class Past:
     def take(self, name: str, kind: Kind, freeze: bool, memory: bool) -> Snapshot:
         """Take a snapshot; see `labkit.host.Machine.snapshot`."""
         name, machine = checked_name(name), self._machine
+        kind, memory = asked_for(kind, memory)
         self._check(name, kind, memory)
         state = MEASURED.state + self._held if memory else 0.0
         fixed, rate = MEASURED.take[kind]
@@ -199,8 +200,6 @@ class Past:
 
     def _check(self, name: str, kind: Kind, memory: bool) -> None:
         machine = self._machine
-        if kind not in KINDS:
-            raise ValueError(f"kind is one of {', '.join(KINDS)}, not {kind!r:.40}")
         if name in self._kept:
             raise HostError(f"{machine.name} has a snapshot {name} already.", "Take another name.")
         if not machine.disks:
@@ -210,7 +209,7 @@ class Past:
         if kind == "internal" and not memory:
             raise HostError(
                 "An internal snapshot of a running machine has its memory in it.",
-                'Take kind="external" for disks only.',
+                'Take kind="disk-only".',
             )
         for disk in machine.disks.values():
             if kind == "internal" and disk.format != "qcow2":
@@ -247,8 +246,11 @@ class Past:
         for disk in kept.below:
             own = self._disk(disk)
             own._file, own.format = Qcow2(own.size), "qcow2"
-        fixed, rate = MEASURED.back[snapshot.kind]
-        took = fixed + snapshot.state_bytes / MEBI / rate if snapshot.memory else sum(BOOTING.seconds["saved"].values())
+        if snapshot.memory:
+            fixed, rate = MEASURED.back[snapshot.kind]
+            took = fixed + snapshot.state_bytes / MEBI / rate
+        else:  # nothing of its memory is left to go on with: it boots from power-on
+            took = sum(BOOTING.seconds["cold"].values())
         machine.host.note(f"revert {machine.name} to {snapshot.name}")
         machine.host.advance(machine.host.now + took)
         return took

@@ -2,7 +2,8 @@
 
 One row for each layer, the topmost above, each as long as the disk from left to right. A tall mark is data that shows,
 a low one is data that still takes room and that nobody sees any more, as a layer above has written there too. The
-first row is what the guest sees. A row has its layer's name, so that nothing hangs on a colour.
+first row is what the guest sees, the last all that is hidden. A row has its layer's name, so that nothing hangs on a
+colour.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ _PIECES = 512  # into which a disk is cut for the drawing
 _WIDE, _LEFT, _RIGHT, _EDGE = 640.0, 84.0, 132.0, 6.0
 _ROW, _HIGH, _LOW = 26.0, 18.0, 6.0
 _TEXT = "font-size:13px;fill:currentColor"
-_SEEN = "guest sees"
+_EDGES = 'stroke="currentColor" stroke-opacity=".55" stroke-width=".4"'  # a pale colour is seen on white too
+_SEEN, _HIDDEN = "guest sees", "hidden"
 _GREY = 7  # the base, in the colours of machines; all others take turns with those before it
 
 
@@ -112,7 +114,7 @@ def _marks(pieces: set[int], row: int, colour: str, high: float) -> str:
     one, floor = (_WIDE - _LEFT - _RIGHT) / _PIECES, _EDGE + row * _ROW + _HIGH
     return "".join(
         f'<rect x="{_LEFT + first * one:.2f}" y="{floor - high:g}" width="{count * one:.2f}" height="{high:g}" '
-        f'fill="{colour}"/>'
+        f'fill="{colour}" {_EDGES}/>'
         for first, count in _runs(pieces)
     )
 
@@ -160,19 +162,22 @@ def where_it_lies(top: Disk) -> Picture:
         Where a layer is gone.
     """
     layers, size = layers_of(top), top.size
-    rows, guest = [], ""
+    rows, guest, covered = [], "", ""
     for number, layer in enumerate(layers):
         base = number and layer is layers[-1]
         colour = look(_GREY if base else number % _GREY).colour
         shown = _pieces(layer.shown, size)
-        marks = _marks(_pieces(layer.hidden, size) - shown, number + 1, colour, _LOW)
+        hidden = _pieces(layer.hidden, size)
+        covered = _marks(hidden, len(layers) + 1, colour, _LOW) + covered  # of two hidden pieces the upper one is drawn
+        marks = _marks(hidden - shown, number + 1, colour, _LOW)
         marks += _marks(shown, number + 1, colour, _HIGH)
         guest = _marks(shown, 0, colour, _HIGH) + guest  # where a piece is of several layers, the upper one is seen
         rows.append(_row(number + 1, layer.name, marks, f"{layer.shown_bytes / MEBI:.1f} of {_held(layer)}"))
     total = sum(layer.shown_bytes for layer in layers)
     first = _row(0, _SEEN, guest, _size(total))
+    rows.append(_row(len(layers) + 1, _HIDDEN, covered, _size(sum(layer.hidden_bytes for layer in layers))))
     words = _sentences(layers, size)
-    high = 2 * _EDGE + (len(layers) + 1) * _ROW
+    high = 2 * _EDGE + (len(layers) + 2) * _ROW
     svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{html.escape(" ".join(words))}" '
         f'viewBox="0 0 {_WIDE:g} {high:g}" style="display:block;width:100%;max-width:760px;height:auto;'
@@ -180,7 +185,7 @@ def where_it_lies(top: Disk) -> Picture:
     )
     key = (
         '<p style="margin:4px 0">Tall marks: data that shows. Low marks: data that a layer above hides, and that takes '
-        "room all the same. Beside a layer: how much of its data shows.</p>"
+        "room all the same; the last row has those of all layers. Beside a layer: how much of its data shows.</p>"
     )
     return Picture(svg + key, "\n".join(words))
 

@@ -7,9 +7,11 @@ The JavaScript is in `js/src/console.js`.
 
 from __future__ import annotations
 
+import contextvars
 import re
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ _NONE = (
     "{} is a simulated machine and has no console: nothing runs in it that could print a word. A machine of "
     "labkit.live() has one."
 )
+_OTHERS = "{0} is not labkit's own machine, and its console stays with its owner: virsh console {0}"
 
 
 def plain(printed: str) -> str:
@@ -88,11 +91,13 @@ class Console(anywidget.AnyWidget):
         self._size: tuple[int, int] | None = None
         self._sizing = False
         self._lock = threading.RLock()
+        self._page: contextvars.Context | None = None  # that of the page's last message
         if isinstance(machine, HasConsole):
             self.on_msg(self._asked)
             self.connect(force=force)
         else:
-            self.possible, self.state = False, _NONE.format(machine.name)
+            live = getattr(getattr(machine, "host", None), "kind", "simulated") == "live"
+            self.possible, self.state = False, (_OTHERS if live else _NONE).format(machine.name)
 
     def connect(self, *, force: bool = False) -> None:
         """Take the console, also again after it ended; where that is not possible, `state` says why."""
@@ -124,16 +129,34 @@ class Console(anywidget.AnyWidget):
         terminal.close()
         with self._lock:
             if self._terminal is terminal:
-                self.held, self.state = False, terminal.ended
+                self._answer(self._say_ended, terminal.ended)
+
+    def _answer(self, say: Callable[..., None], *words: Any) -> None:
+        """Tell the page something from a thread, as an answer to its last message.
+
+        ipykernel takes what a page sends to where it was last spoken to from. From the cell that made the console,
+        keys would wait for as long as any cell runs.
+        """
+        (self._page or contextvars.copy_context()).copy().run(say, *words)
+
+    def _say_ended(self, why: str) -> None:
+        self.held, self.state = False, why
+
+    def _say(self, words: str) -> None:
+        self.state = words
+
+    def _print(self, portion: bytes) -> None:
+        self.send({"do": "print"}, buffers=[portion])
 
     def _show(self, portion: bytes) -> None:
         with self._lock:
             self._shown += portion
             del self._shown[:-BEHIND]
-            self.send({"do": "print"}, buffers=[portion])
+            self._answer(self._print, portion)
 
     def _asked(self, _widget: Any, asked: Any, _buffers: Any) -> None:
         """What a page asks for: all that was shown, keys for the machine, another size, or to connect anew."""
+        self._page = contextvars.copy_context()
         what = asked.get("do") if isinstance(asked, dict) else None
         if what == "begin":
             with self._lock:
@@ -186,7 +209,7 @@ class Console(anywidget.AnyWidget):
                 terminal.resize(*told)
             except HostError as error:
                 if self.held:
-                    self.state = f"Connected; lines may break in the wrong place. {error}"
+                    self._answer(self._say, f"Connected; lines may break in the wrong place. {error}")
 
     def close(self) -> None:
         """Let go of the console, and take it off the page."""

@@ -34,6 +34,7 @@ _STEPS = (1.0, 0.5, 0.1, 0.05, 0.01, 0.005, 0.001)
 _SIZES = 8.0  # MiB; a step of memory
 _FEWEST = 18  # steps that a slider over fractions has at least
 _LABEL = (108, 168, 6.5)  # px: the least and the most room for a label, and what a letter takes
+_BOX = 560  # px; a pattern of writes has some forty letters
 
 
 def steps(smallest: int, largest: int, *exact: int) -> list[int]:
@@ -68,8 +69,13 @@ def _step(span: float) -> float:
     return next((step for step in _STEPS if span / step >= _FEWEST), _STEPS[-1])
 
 
-def _layout() -> widgets.Layout:
-    return widgets.Layout(width="340px", max_width="100%")
+def _layout(width: int = 340) -> widgets.Layout:
+    return widgets.Layout(width=f"{width}px", max_width="100%")
+
+
+def _size_in_words(size: float) -> str:
+    """A number of MiB as a list offers it, such as ``"16 KiB"``."""
+    return f"{size * 1024:g} KiB" if size < 1 else f"{size:g} MiB"
 
 
 def _slider(label: str, value: Any, entry: dict[str, Any]) -> widgets.Widget:
@@ -81,6 +87,9 @@ def _slider(label: str, value: Any, entry: dict[str, Any]) -> widgets.Widget:
     size = entry["type"] == "size"
     if entry["type"] == "choice":
         return widgets.Dropdown(options=entry["choices"], value=value, **shared)
+    if entry["offered"]:
+        options = [(_size_in_words(number), number) for number in sorted({*entry["offered"], value})]
+        return widgets.Dropdown(options=options, value=value, **shared)
     wide = largest >= _WIDE * max(1, smallest)
     smallest, largest = max(smallest, entry["shown"][0]), min(largest, entry["shown"][1])
     smallest, largest = min(smallest, value), max(largest, value)
@@ -106,7 +115,7 @@ def _box(label: str, words: tuple[str, ...], entry: dict[str, Any]) -> widgets.T
     """One box for a list of words, with commas between; what is typed counts once it is complete (Enter, or Tab)."""
     tooltip = f"{label}: {entry['about']}"
     return widgets.Text(
-        value=_joined(words), description=label, tooltip=tooltip, continuous_update=False, layout=_layout()
+        value=_joined(words), description=label, tooltip=tooltip, continuous_update=False, layout=_layout(_BOX)
     )
 
 
@@ -116,9 +125,9 @@ def _joined(words: tuple[str, ...]) -> str:
 
 
 def _labelled(name: str, entry: dict[str, Any], owner: str = "") -> str:
-    """The setting's name in words, whose it is, and its unit where that tells more."""
-    unit = entry["unit"]
-    words = name.replace("_", " ") + (f" of {owner}" if owner else "")
+    """The setting's name in words, whose it is, and its unit where that tells more than what it shows."""
+    unit = "" if entry["offered"] else entry["unit"]
+    words = entry["called"] + (f" of {owner}" if owner else "")
     repeated = (name, name.removesuffix("s"), "1")  # "shares of m1 (shares)" and "machines (1)" tell nothing more
     return f"{words} ({unit})" if unit and unit.lower() not in repeated else words
 
@@ -160,6 +169,8 @@ class Controls:
             value = getattr(settings, name)
             shown = {**_SHOWN, **getattr(experiment, "SHOWN", {})}
             entry["shown"] = shown.get(name, (entry.get("min"), entry.get("max")))
+            entry["called"] = getattr(experiment, "CALLED", {}).get(name, name.replace("_", " "))
+            entry["offered"] = getattr(experiment, "OFFERED", {}).get(name, ())
             if entry.get("item") == "word":
                 sliders: list[widgets.Widget] = [_box(_labelled(name, entry), value, entry)]
                 self._boxes.add(name)
@@ -187,6 +198,9 @@ class Controls:
     def values(self) -> Any:
         """The settings as the sliders stand, checked.
 
+        A hidden slider makes no difference. Where it stands at what does not fit together with the others, the setting
+        has its usual value, so that it does not matter which slider was moved first.
+
         Raises
         ------
         SettingError
@@ -198,14 +212,25 @@ class Controls:
             else sliders[0].value
             for name, sliders in self.by_setting.items()
         }
-        return validate(dataclasses.replace(self._settings, **read))
+        asked = dataclasses.replace(self._settings, **read)
+        usual = {field.name: field.default for field in dataclasses.fields(asked) if not self._acting(field.name)}
+        try:
+            return validate(asked)
+        except SettingError:
+            if not usual:
+                raise
+            return validate(dataclasses.replace(asked, **usual))
+
+    def _acting(self, name: str) -> bool:
+        """Whether a setting makes a difference as the others stand."""
+        other, *values = self._acts.get(name, ("",))
+        return not other or self.by_setting[other][0].value in values
 
     def _show_those_that_act(self) -> None:
         """Hide the sliders that make no difference as the others stand."""
-        for name, (other, *values) in self._acts.items():
-            acts = self.by_setting[other][0].value in values
+        for name in self._acts:
             for slider in self.by_setting[name]:
-                slider.layout.display = None if acts else "none"
+                slider.layout.display = None if self._acting(name) else "none"
 
     def only(self, names: tuple[str, ...] | None) -> None:
         """Let only the sliders of those settings be moved; all where None."""

@@ -1,9 +1,9 @@
 """A disk as a sheet of squares, and its file as a bar beside the promise.
 
 Picture graph paper: each square is an equal piece of the disk, from the first byte at the top left, row by row. A
-square is filled where the file has room for that piece, half filled where it has for some of it, and empty where a
-guest would read zeros that nobody keeps. Below it lies a ruler as long as the disk was promised, and on it the file, as
-long as it is.
+square is filled from below as far as the file has room for that piece: to the top where it has for all of it, by a
+sliver where it has for a small part, and not at all where a guest would read zeros that nobody keeps. Below it lies a
+ruler as long as the disk was promised, and on it the file, as long as it is.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ from collections.abc import Iterable, Sequence
 
 from labkit.host.disks import Disk, Extent
 from labkit.views.picture import Picture
-from labkit.views.words import number
 
-__all__ = ["MOST_SQUARES", "disk_map", "drawing", "filled", "size_in_words", "words"]
+__all__ = ["MOST_SQUARES", "WIDE", "disk_map", "drawing", "filled", "size_in_words", "words"]
 
 MOST_SQUARES = 1024
-_COLUMNS = 64
-_WIDE, _BAR, _EDGE = 640.0, 16.0, 2.0
-_FULL, _PART = "#0072B2", "#56B4E9"
+_COLUMNS, _SIDE = 32, 13.0
+_BAR, _EDGE = 16.0, 1.0
+_SLIVER = 2.0  # the least height of what is filled at all; less would not be seen
+_COLOUR = "#0072B2"
+WIDE = _COLUMNS * _SIDE + 2 * _EDGE
+"""How many px wide a drawing is, where the page has as many."""
 _UNITS = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
 
 
@@ -28,8 +30,8 @@ def size_in_words(size: float) -> str:
     """A number of bytes in the largest unit of which it has one, such as ``"384 KiB"``."""
     for unit, length in _UNITS:
         if size >= length:
-            return f"{number(size / length, 1).removesuffix('.0')} {unit}"
-    return f"{size:g} B"
+            return f"{size / length:,.1f}".removesuffix(".0") + f" {unit}"
+    return f"{size:,.4g} B"
 
 
 def filled(extents: Iterable[Extent], size: int, squares: int) -> list[float]:
@@ -71,13 +73,13 @@ def words(name: str, size: int, file_bytes: int, data: int, parts: Sequence[floa
     whole, some = sum(part >= 1 for part in parts), sum(0 < part < 1 for part in parts)
     return (
         f"disk {name}: {size_in_words(size)} promised, its file is {size_in_words(file_bytes)} long and has room for "
-        f"{size_in_words(data)} of the disk. Of {len(parts)} squares of {size_in_words(size / len(parts))} each "
-        f"{whole} are filled, {some} in part, {len(parts) - whole - some} empty."
+        f"{size_in_words(data)} of the disk. Of {len(parts):,} squares of {size_in_words(size / len(parts))} each "
+        f"{whole:,} are filled, {some:,} in part, {len(parts) - whole - some:,} empty."
     )
 
 
 def drawing(name: str, size: int, file_bytes: int, extents: Sequence[Extent]) -> tuple[str, str]:
-    """A disk's squares and its file as inline SVG, and the same in words.
+    """A disk's squares and its file as inline SVG with a legend below it, and the same in words.
 
     Parameters
     ----------
@@ -91,39 +93,69 @@ def drawing(name: str, size: int, file_bytes: int, extents: Sequence[Extent]) ->
     squares = min(MOST_SQUARES, max(1, size >> 16))
     parts = filled(extents, size, squares)
     said = words(name, size, file_bytes, sum(extent.length for extent in extents if extent.data), parts)
-    columns = min(_COLUMNS, squares)
-    side = _WIDE / columns if columns == _COLUMNS else 20.0
-    rows = -(-squares // columns)
-    drawn = [
-        f'<rect x="0" y="0" width="{columns * side:g}" height="{rows * side:g}" fill="none" stroke="currentColor" '
-        'stroke-opacity=".35"/>'
-    ]
-    for place, part in enumerate(parts):
-        if part > 0:
-            x, y = place % columns * side, place // columns * side
-            # A square that is filled in part is lower as well as paler: nothing hangs on the colour.
-            high = side - 1 if part >= 1 else (side - 1) / 2
-            drawn.append(
-                f'<rect x="{x + 0.5:g}" y="{y + side - 0.5 - high:g}" width="{side - 1:g}" height="{high:g}" '
-                f'fill="{_FULL if part >= 1 else _PART}"/>'
-            )
-    top = rows * side + 12
-    long = _WIDE * min(file_bytes / max(size, file_bytes), 1.0)
-    ruler = _WIDE * size / max(size, file_bytes)
+    drawn = [_grid(squares), *(_square(place, part) for place, part in enumerate(parts) if part > 0)]
+    top = -(-squares // _COLUMNS) * _SIDE + 12
+    longest, wide = max(size, file_bytes), _COLUMNS * _SIDE
     drawn += [
-        f'<rect x="0.5" y="{top:g}" width="{ruler - 1:g}" height="{_BAR:g}" fill="none" stroke="currentColor" '
-        'stroke-dasharray="4 3"/>',
-        f'<rect x="0.5" y="{top:g}" width="{max(long - 1, 1):g}" height="{_BAR:g}" fill="{_FULL}" fill-opacity=".75" '
-        'stroke="currentColor"/>',
-        f'<text x="0" y="{top + _BAR + 15:g}" style="font-size:13px;fill:currentColor">file: '
-        f"{html.escape(size_in_words(file_bytes))} of {html.escape(size_in_words(size))} promised</text>",
+        f'<rect x="0" y="{top:g}" width="{wide * size / longest:g}" height="{_BAR:g}" fill="none" '
+        'stroke="currentColor" stroke-dasharray="4 3"/>',
+        f'<rect x="0" y="{top:g}" width="{max(wide * file_bytes / longest, 1):g}" height="{_BAR:g}" '
+        f'fill="{_COLOUR}" fill-opacity=".75" stroke="currentColor"/>',
     ]
     svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{html.escape(said)}" '
-        f'viewBox="{-_EDGE:g} {-_EDGE:g} {_WIDE + 2 * _EDGE:g} {top + _BAR + 22:g}" '
-        f'style="display:block;width:100%;max-width:{_WIDE:g}px;height:auto;font-family:inherit">{"".join(drawn)}</svg>'
+        f'viewBox="{-_EDGE:g} {-_EDGE:g} {WIDE:g} {top + _BAR + 2 * _EDGE:g}" '
+        f'style="display:block;width:100%;max-width:{WIDE:g}px;height:auto">{"".join(drawn)}</svg>'
     )
-    return svg, said
+    return svg + _below(size, file_bytes, parts), said
+
+
+def _grid(squares: int) -> str:
+    """Faint lines around every square; the last row may have fewer of them."""
+    columns, (rows, rest) = min(_COLUMNS, squares), divmod(squares, _COLUMNS)
+    lines = []
+    for row in range(rows + (rest > 0) + 1):
+        across = columns if row <= rows else rest
+        lines.append(f"M0 {row * _SIDE:g}H{across * _SIDE:g}")
+    for column in range(columns + 1):
+        down = rows + (rest > 0 and column <= rest)
+        lines.append(f"M{column * _SIDE:g} 0V{down * _SIDE:g}")
+    return f'<path d="{"".join(lines)}" fill="none" stroke="currentColor" stroke-opacity=".22"/>'
+
+
+def _square(place: int, part: float) -> str:
+    """What is filled of a square, from below; the grid's lines stay to be seen."""
+    x, y, most = place % _COLUMNS * _SIDE, place // _COLUMNS * _SIDE, _SIDE - 1
+    high = most if part >= 1 else min(max(_SLIVER, part * most), most - 1)  # what is not full does not look full
+    return f'<rect x="{x + 0.5:g}" y="{y + 0.5 + most - high:g}" width="{most:g}" height="{high:g}" fill="{_COLOUR}"/>'
+
+
+def _below(size: int, file_bytes: int, parts: Sequence[float]) -> str:
+    """What the bar is and what a square says, as the page's own text: as large on a narrow page as on a wide one."""
+    whole, some = sum(part >= 1 for part in parts), sum(0 < part < 1 for part in parts)
+    counted = (
+        (1.0, whole, "full: the file has room for all of it"),
+        (0.0, some, "a sliver, or more: the file has room for a part of this square"),
+        (None, len(parts) - whole - some, "empty: the guest reads zeros, and nobody keeps them"),
+    )
+    keys = "".join(
+        f'<div style="display:flex;gap:6px;align-items:center">{_key(part)}<span>{count:,} {means}</span></div>'
+        for part, count, means in counted
+    )
+    return (
+        f'<div style="max-width:{WIDE:g}px;font-size:13px;line-height:1.45;margin-top:4px">'
+        f"<div>The bar: the file, {size_in_words(file_bytes)}, on {size_in_words(size)} promised.</div>"
+        f"<div>Of {len(parts):,} squares of {size_in_words(size / len(parts))} each:</div>{keys}</div>"
+    )
+
+
+def _key(part: float | None) -> str:
+    """One square, for the legend."""
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" aria-hidden="true" width="{_SIDE + 2:g}" height="{_SIDE + 2:g}" '
+        f'viewBox="-1 -1 {_SIDE + 2:g} {_SIDE + 2:g}" style="flex:none">{_grid(1)}'
+        f"{'' if part is None else _square(0, part)}</svg>"
+    )
 
 
 def disk_map(disk: Disk) -> Picture:

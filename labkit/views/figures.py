@@ -18,7 +18,7 @@ from labkit.host import Observation
 from labkit.views import text
 from labkit.views.palette import COLUMNS, look
 from labkit.views.picture import Picture
-from labkit.views.words import Quantity, family, number, quantity
+from labkit.views.words import LONG, MEBI, Quantity, family, number, quantity
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,6 +39,7 @@ _STYLE = {
     "ytick.color": _INK,
 }
 _TITLE, _LINE = 58, 0.17  # letters of a title's line, and its height in inches
+_LETTER, _GAP = 0.066, 0.1  # inches that a letter of a bar's number takes at the most, and that are left beside it
 _FILLS = {"theory": "hollow", "simulated": "hatched", "live": "solid"}
 
 
@@ -72,8 +73,37 @@ def _longest(rows: list[dict[str, Any]], columns: list[str]) -> float:
     return max([row[column] for row in rows for column in columns if row[column] is not None], default=1.0) or 1.0
 
 
+def _said(value: float, column: str, words: Quantity) -> str:
+    """What stands beside a bar."""
+    if words.yes_or_no:
+        return f"{'yes' if value else 'no'} {column}"
+    return f"{number(value, words.places)} {column}"
+
+
+def _scale(longest: float, words: Quantity) -> tuple[int, str]:
+    """How much of a quantity is 1 on its axis, and the unit in words."""
+    if words.in_mebibytes and longest >= LONG:
+        return MEBI, "numbers in B, axis in MiB"
+    return 1, words.unit_words
+
+
+def _marks(axes: Axes, longest: float, scale: int, words: Quantity) -> None:
+    """Put ticks that have room on the axis of a quantity."""
+    from matplotlib.ticker import MaxNLocator
+
+    if words.yes_or_no:
+        axes.set_xticks([0, 1], ["0 (no)", "1 (yes)"])
+        return
+    end = longest * 1.36 / scale  # at the very end it is cut
+    ticker = MaxNLocator(5 if longest / scale >= 1000 else 7, steps=[1, 2, 2.5, 5, 10])
+    ticks = [mark for mark in ticker.tick_values(0, end) if 0 <= mark <= end]
+    step = ticks[1] - ticks[0] if len(ticks) > 1 else 1.0
+    places = next((count for count in range(7) if abs(round(step, count) - step) < 1e-9), 7)
+    axes.set_xticks([mark * scale for mark in ticks], [f"{mark:,.{places}f}" for mark in ticks])
+
+
 def _bars(
-    axes: Axes, rows: list[dict[str, Any]], columns: list[str], longest: float, looks: dict[str, int], places: int
+    axes: Axes, rows: list[dict[str, Any]], columns: list[str], longest: float, looks: dict[str, int], words: Quantity
 ) -> None:
     thick = 0.8 / len(columns)
     for index, row in enumerate(rows):
@@ -91,8 +121,7 @@ def _bars(
             else:
                 how |= {"facecolor": colour}
             axes.barh(at, value, thick * 0.86, **how)
-            said = f"{number(value, places)} {column}"
-            axes.text(value + longest * 0.015, at, said, va="center", fontsize=7.5)
+            axes.text(value + longest * 0.015, at, _said(value, column, words), va="center", fontsize=7.5)
 
 
 def _panel(
@@ -106,20 +135,26 @@ def _panel(
     with mpl.rc_context(_STYLE):
         said = textwrap.wrap(words.look_at, _TITLE) or [""]
         above = 0.38 + _LINE * (len(said) - 1)  # inches for what to look at
-        drawn = Figure(figsize=(4.2, 0.57 + above + len(rows) * (0.2 + 0.19 * len(columns))), facecolor="none")
+        if words.yes_or_no:
+            longest = 1.0
+        scale, unit = _scale(longest, words)
+        named = textwrap.wrap(f"{words.label} ({unit})", _TITLE)
+        below = 0.47 + _LINE * (len(named) - 1)
+        drawn = Figure(figsize=(4.2, 0.1 + below + above + len(rows) * (0.2 + 0.19 * len(columns))), facecolor="none")
         FigureCanvasSVG(drawn)
         height = drawn.get_figheight()
         names = [row["machine"] for row in rows]
         left = max(0.1, 0.03 + 0.02 * max(map(len, names)))
-        axes = drawn.add_axes((left, 0.47 / height, 0.99 - left, (height - 0.47 - above) / height), facecolor="none")
-        _bars(axes, rows, columns, longest, looks, words.places)
+        axes = drawn.add_axes((left, below / height, 0.99 - left, (height - below - above) / height), facecolor="none")
+        _bars(axes, rows, columns, longest, looks, words)
         axes.set_yticks(range(len(rows)), names)
         axes.set_ylim(len(rows) - 0.5, -0.5)  # the first machine on top, and room also for a bar that is not there
-        axes.set_xlim(0, longest * 1.42)
-        axes.set_xticks(
-            [mark for mark in axes.get_xticks() if 0 <= mark <= longest * 1.36]
-        )  # at the very end it is cut
-        axes.set_xlabel(f"{words.label} ({words.unit_words})")
+        values = [(row[column], column) for row in rows for column in columns if row[column] is not None]
+        letters = max((len(_said(value, column, words)) for value, column in values), default=0)
+        wide, room = (0.99 - left) * drawn.get_figwidth(), letters * _LETTER + _GAP
+        axes.set_xlim(0, longest * max(1.42, wide / (wide - room)))
+        _marks(axes, longest, scale, words)
+        axes.set_xlabel("\n".join(named))
         axes.set_title("\n".join(said), fontsize=9.5, loc="left", x=-left / (0.99 - left), pad=8)
         axes.tick_params(axis="y", length=0)
         axes.spines[["top", "right"]].set_visible(False)

@@ -16,7 +16,7 @@ from labkit.experiments.outcome import Outcome
 from labkit.host import Observation
 from labkit.views import memory, text
 from labkit.views.palette import COLUMNS, looks_for_browser
-from labkit.views.words import family, known, quantity
+from labkit.views.words import family, known, quantity, rows_of
 
 __all__ = ["Curve", "build", "curves_of"]
 
@@ -137,7 +137,7 @@ def _column(rows: list[dict[str, Any]], column: str, machines: Mapping[str, int]
 
 def _possible(entry: Mapping[str, Any], settings: Any) -> float | None:
     """The most that can be measured: a fraction's whole, and of CPUs one for each vCPU; None where nothing is known."""
-    if entry["fraction"]:
+    if entry["fraction"] or entry.get("answer"):
         return 1.0
     if entry["unit"] != "CPU":
         return None
@@ -209,9 +209,10 @@ def build(
     for name, those in text.by_quantity(rows).items():
         words = quantity(outcome.experiment, name)
         entry: dict[str, Any] = {"name": name, "unit": words.unit, "heading": words.heading, "places": words.places}
-        entry["fraction"] = words.is_fraction
+        entry["fraction"], entry["answer"], entry["bytes"] = words.is_fraction, words.yes_or_no, words.in_mebibytes
         entry["together"] = bool(text.together(outcome.experiment, name, those))
         entry |= {column: _column(those, column, machines) for column in COLUMNS}
+        entry["later"] = name not in getattr(outcome.experiment, "DRAWN", (name,))
         quantities.append(entry | {"curves": lines.get(name, [])})
     for name in dict.fromkeys(family(entry["name"]) for entry in quantities):
         if name in lines and not any(entry["name"] == name for entry in quantities):
@@ -230,6 +231,7 @@ def build(
         "where": where,
         "reading": text.reading(outcome),
         "machines": looks_for_browser(list(machines)),
+        "rows": rows_of(outcome.experiment),
         "quantities": quantities,
         "span": list(span or (0.0, latest)),
         "gantt": _time_line(time_line, machines, block, *_moment(outcome)),

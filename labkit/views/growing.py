@@ -16,7 +16,7 @@ from labkit.host.disks import Disk
 from labkit.host.trimming import BLOCK
 from labkit.views.asked import Openers
 from labkit.views.commands import folded
-from labkit.views.diskmap import drawing
+from labkit.views.diskmap import WIDE, drawing
 from labkit.views.picture import Picture
 from labkit.views.running import Teller
 from labkit.views.watched import WatchedHost
@@ -92,7 +92,7 @@ def _written(
     column = _column("live", disk)
     host.watching = True
     for first in range(0, len(places), each):
-        host.progress(f"The guest writes record {first + 1} of {len(places)}", first / len(places))
+        host.progress(f"The guest writes record {first + 1:,} of {len(places):,}", first / len(places))
         machine.write("data", places[first : first + each])
         column = _column("live", disk)
         show(column)
@@ -106,16 +106,20 @@ def _column(name: str, disk: Disk) -> tuple[str, str]:
 
 
 def _beside(*columns: tuple[str, str]) -> tuple[str, str]:
-    """The columns beside each other, or one below the other where the page is narrow."""
+    """The columns beside each other, or one below the other where the page is narrow.
+
+    Their width does not hang on that of the place they are in: the picture while the disk grows is as large as the
+    last one, which may lie in a card with a border.
+    """
     parts = []
     for svg, said in columns:
         heading = said.partition(":")[0]
         below = svg or f"<p>{html.escape(said)}</p>"
         parts.append(
-            '<figure style="flex:1 1 300px;max-width:640px;margin:0">'
+            f'<figure style="flex:none;width:{WIDE:g}px;max-width:100%;margin:0">'
             f'<figcaption style="font-weight:700;margin:0 0 4px">{heading}</figcaption>{below}</figure>'
         )
-    page = f'<div style="display:flex;flex-wrap:wrap;gap:16px 28px">{"".join(parts)}</div>'
+    page = f'<div style="display:flex;flex-wrap:wrap;gap:16px 24px">{"".join(parts)}</div>'
     return page, "\n".join(said for _svg, said in columns)
 
 

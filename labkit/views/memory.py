@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.experiments.outcome import Outcome
 from labkit.host.memory import GUEST
-from labkit.views.words import listed, number
+from labkit.views.words import listed, number, significant
 
 if TYPE_CHECKING:
     from labkit.views.frame import Curve
 
-__all__ = ["PARTS", "Part", "entry", "host_size", "on_host", "parts_of", "promised", "sentences"]
+__all__ = ["PARTS", "Part", "entry", "host_size", "on_host", "parts_of", "promised", "sentences", "states"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +70,7 @@ _RESIDENT = "host_resident"
 _KNOWN = {part.name for part in PARTS} | {"guest_total", "guest_free", _RESIDENT}
 _COLUMNS = ("simulated", "live")
 _SLIVER = 1e-6  # s; two clocks that agree to this show the same moment
+_MOST_STATES = 8  # stretches that a sentence names
 _HOST = ("host_memory", "host")  # what the setting is called that says how much the host has
 
 
@@ -209,7 +210,10 @@ def entry(
 
 
 def sentences(outcome: Outcome) -> list[str]:
-    """The same in words, a sentence for each machine and column; none where the outcome is not about memory."""
+    """The same in words, a sentence for each machine and column, and the host's states where there are any.
+
+    None where the outcome is not about memory.
+    """
     promises, said = promised(outcome), []
     for column in _COLUMNS:
         for machine, seen in _seen(outcome, column).items():
@@ -220,4 +224,23 @@ def sentences(outcome: Outcome) -> list[str]:
                 room = on_host(seen, parts)
                 takes = f"; on the host it takes {number(room, 1)} MiB" if room is not None else ""
                 said.append(f"memory of {machine}, {column}: {shown} MiB{takes}")
+    return said + states(outcome)
+
+
+def states(outcome: Outcome) -> list[str]:
+    """In which states the host was and when, a sentence for each column that tells of any.
+
+    That is what events of the kind ``"state"`` say; their ``detail`` is the state's name.
+    """
+    said = []
+    for column, seen in zip(_COLUMNS, (outcome.simulated, outcome.live), strict=True):
+        found = [
+            f"{event.detail} from {significant(event.time, 4)} s to {significant(event.time + event.seconds, 4)} s"
+            for event in (seen.events if seen else ())
+            if event.kind == "state"
+        ]
+        if len(found) > _MOST_STATES:
+            found[_MOST_STATES - 1 :] = [f"in {len(found) - _MOST_STATES + 1} more stretches another"]
+        if found:
+            said.append(f"the host, {column}, was in the state {listed(found)}")
     return said

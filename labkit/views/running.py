@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import html
 from collections.abc import Callable
 from types import ModuleType
@@ -16,8 +17,8 @@ from labkit.views.commands import folded
 from labkit.views.figures import figure
 from labkit.views.picture import Picture
 from labkit.views.underway import aloud, plain
-from labkit.views.watched import WatchedHost, machines_of
-from labkit.views.words import number, quantity, signed
+from labkit.views.watched import WatchedHost, machines_of, steps_of
+from labkit.views.words import number, quantity, rows_of, signed
 
 __all__ = ["Result", "Teller", "run"]
 
@@ -84,7 +85,7 @@ def _table(outcome: Outcome) -> str:
             'style="max-width:100%;overflow-x:auto"><table style="margin:0 24px 0 0;font-size:90%">'
             '<caption style="caption-side:top;text-align:left;font-weight:600;color:inherit">'
             f"{html.escape(words.heading)}</caption>"
-            f'<thead><tr><th scope="col" style="text-align:left">machine</th>{heads}</tr></thead>'
+            f'<thead><tr><th scope="col" style="text-align:left">{rows_of(outcome.experiment)}</th>{heads}</tr></thead>'
             f"<tbody>{body}</tbody></table></div>"
         )
     return f'<div style="display:flex;flex-wrap:wrap;gap:8px;margin-top:10px">{"".join(parts)}</div>'
@@ -186,11 +187,13 @@ def _with_live(outcome: Outcome, openers: Openers) -> tuple[Outcome, list[str]]:
 
     tell = Teller()
     machines = machines_of(outcome.experiment, outcome.settings)
+    steps = steps_of(outcome.experiment, outcome.settings)
     opened: list[WatchedHost] = []
 
     def open_watched() -> Host:
         stop_running(why=TAKEN_OVER)  # a panel's guests would take part in the measurement
-        opened.append(WatchedHost(lambda step: openers.open_live(step, outcome.settings), tell, machines))
+        opens = functools.partial(openers.open_live, settings=outcome.settings)
+        opened.append(WatchedHost(opens, tell, machines, steps=steps))
         return opened[-1]
 
     why = ""

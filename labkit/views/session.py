@@ -22,7 +22,7 @@ from labkit.views.asked import Openers
 from labkit.views.cells import Cell
 from labkit.views.frame import Curve, curves_of
 from labkit.views.tape import KEPT, Tape
-from labkit.views.watched import Stopped, WatchedHost, machines_of
+from labkit.views.watched import Stopped, WatchedHost, machines_of, steps_of
 
 __all__ = ["TAKEN_OVER", "Audience", "Session", "stop_running", "streams"]
 
@@ -131,7 +131,8 @@ class Session:
             self._take_the_floor()
             machines = machines_of(self.experiment, self.settings)
             opens = functools.partial(self.openers.open_live, settings=self.settings)
-            with WatchedHost(opens, self._booting, machines, self._stop) as host:
+            steps = steps_of(self.experiment, self.settings)
+            with WatchedHost(opens, self._booting, machines, self._stop, steps) as host:
                 if streams(self.experiment):
                     self._watch(host)
                 else:

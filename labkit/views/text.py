@@ -7,7 +7,7 @@ A screen reader reads it, a static page shows it, and nbval compares it. What de
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import inf
 from types import ModuleType
 from typing import Any
@@ -16,10 +16,12 @@ from labkit.experiments.outcome import Outcome, bound_of
 from labkit.host import Observation
 from labkit.views.words import (
     Quantity,
+    beside,
     family,
     listed,
     number,
     quantity,
+    rows_of,
     setting_line,
     signed,
     significant,
@@ -47,7 +49,7 @@ _ALL_OF_THEM = "together"
 _ALL = 4  # up to so many machines, the sentence that is read aloud names each
 _FELT = ("response_during", "response")  # what people feel comes before what machines get
 _EXPONENT = re.compile(r"\b\d+(?:\.\d+)?e[+-]\d+\b")  # as in 7.767e+06
-_HEAD = ("machine", "theory", "simulated", "live", "live − simulated")
+_HEAD = ("theory", "simulated", "live", "live − simulated")
 
 
 def error(row: dict[str, Any]) -> float | None:
@@ -89,6 +91,8 @@ def simulated_line(seen: Observation | None, phases: bool = False) -> str:
         return "simulated: not run"
     name = seen.provenance.name
     lead = "" if name.startswith("simulated") else "simulated: "
+    if not seen.seconds:  # files alone, and no machine for which time could pass
+        return f"{lead}{name}"
     clock = f"{significant(seen.seconds)} s of its own clock"
     return f"{lead}{name}, {clock}{', all phases together' if phases else ''}"
 
@@ -206,6 +210,29 @@ def _about(words: Quantity) -> str:
     return f" {name if name[:2].isupper() else name[0].lower() + name[1:]}"
 
 
+def _mebi(value: float, words: Quantity) -> str:
+    """Of bytes each number has its unit, as some are also told in MiB; of others the last of a row."""
+    return beside(value, words) if words.in_mebibytes else ""
+
+
+def _answers(found: Sequence[tuple[float, str]]) -> str:
+    """Which rows are a yes and which a no, in words."""
+    said = []
+    for word, answer in (("yes", True), ("no", False)):
+        if names := [name for value, name in found if bool(value) is answer]:
+            said.append(f"{word} ({answer:d}) for {listed(names)}")
+    return ", ".join(said)
+
+
+def _agreement(rows: list[dict[str, Any]]) -> str:
+    """Whether live and simulated give the same answers, where there are both."""
+    both = [row for row in rows if error(row) is not None]
+    if not both:
+        return ""
+    apart = [row["machine"] for row in both if error(row)]
+    return f"; live and simulated differ for {listed(apart)}" if apart else "; live and simulated agree"
+
+
 def headline(outcome: Outcome) -> str:
     """The quantity that is read aloud; "" where there is none.
 
@@ -229,15 +256,20 @@ def reading(outcome: Outcome) -> str:
     if not found:
         return "Nothing was run."
     words = quantity(outcome.experiment, name)
+    if words.yes_or_no:
+        return f"{column.capitalize()},{_about(words)}: {_answers(found)}{_agreement(rows)}."
     unit, places = words.after_number, words.places
     (least, lowest), (most, highest) = min(found), max(found)
     if len(found) > 1 and most - least < 0.5 * 10**-places:
-        said = f"all machines get the same, {number(most, places)}{unit}"
+        them = rows_of(outcome.experiment)
+        each = f"all {them}s get" if them == "machine" else f"every {them} has"
+        said = f"{each} the same, {number(most, places)}{beside(most, words)}"
     elif len(found) <= _ALL:
-        said = ", ".join(f"{machine} {number(value, places)}" for value, machine in found) + unit
+        said = ", ".join(f"{machine} {number(value, places)}{_mebi(value, words)}" for value, machine in found)
+        said += "" if words.in_mebibytes else unit
     else:
-        said = f"{highest} has the most, {number(most, places)}{unit}, and {lowest} the least, "
-        said += f"{number(least, places)}{unit}"
+        said = f"{highest} has the most, {number(most, places)}{beside(most, words)}, and {lowest} the least, "
+        said += f"{number(least, places)}{beside(least, words)}"
     furthest = _furthest(rows, outcome.experiment.bounds(outcome.settings), words)
     return f"{column.capitalize()}{_about(words)}: {said}{_scatter(outcome, rows, words)}{furthest}."
 
@@ -252,14 +284,15 @@ def table(outcome: Outcome) -> str:
     """
     lines = [f"{outcome.experiment.NAME}: {outcome.experiment.QUESTION}", setting_line(outcome.settings)]
     names = [*(row["machine"] for row in outcome.rows), *([_ALL_OF_THEM] if _sums(outcome.experiment) else [])]
-    wide = max([len(_HEAD[0]), *map(len, names)])
+    rows_are = rows_of(outcome.experiment)
+    wide = max([len(rows_are), *map(len, names)])
     for name, rows in by_quantity(outcome.rows).items():
         words = quantity(outcome.experiment, name)
         rows = [*rows, *together(outcome.experiment, name, rows)]
-        cells = [[number(row[column], words.places) for column in _HEAD[1:4]] for row in rows]
+        cells = [[number(row[column], words.places) for column in _HEAD[:3]] for row in rows]
         each = max(9, *(len(cell) for row in cells for cell in row))
         lines += ["", words.heading]
-        lines.append("  ".join([f"{_HEAD[0]:<{wide}}", *(f"{head:>{each}}" for head in _HEAD[1:4]), f"{_HEAD[4]:>16}"]))
+        lines.append("  ".join([f"{rows_are:<{wide}}", *(f"{head:>{each}}" for head in _HEAD[:3]), f"{_HEAD[3]:>16}"]))
         for row, shown in zip(rows, cells, strict=True):
             numbers = [f"{cell:>{each}}" for cell in shown]
             lines.append("  ".join([f"{row['machine']:<{wide}}", *numbers, f"{signed(error(row), words.places):>16}"]))

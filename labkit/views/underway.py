@@ -14,7 +14,17 @@ __all__ = ["Underway", "aloud", "plain"]
 
 _STARTING = "Starting the live host."
 # What is said aloud, by the first word of what a host says it is doing; all the rest is part of starting.
-_ALOUD = {"measuring": "Measuring.", "the": "The guests are at work.", "waiting": "Waiting for the guests."}
+_ALOUD = {
+    "measuring": "Measuring.",
+    "the": "The guests are at work.",
+    "waiting": "Waiting for the guests.",
+    "taking": "Taking the snapshot.",
+    "ruining": "Ruining the guest.",
+    "going": "Going back.",
+    "looking": "Looking at what is there.",
+    "writing": "Writing to the disks.",
+    "reading": "Reading the disks.",
+}
 # Guests that are no machines of the experiment, by the beginning of their names: what each is started for.
 _OWN_GUESTS = {
     "speed": "measuring how fast a guest is here, once",

@@ -11,19 +11,24 @@ from typing import Any
 
 __all__ = [
     "ABSENT",
+    "LONG",
+    "MEBI",
     "Quantity",
+    "beside",
     "decimals",
     "family",
     "known",
     "listed",
     "number",
     "quantity",
+    "rows_of",
     "setting_line",
     "signed",
     "significant",
 ]
 
 ABSENT = "–"
+MEBI = 1 << 20
 LONG = 100_000
 """From here on a number is written in groups of three digits: 6,881,280."""
 _KNOWN = {
@@ -67,12 +72,22 @@ class Quantity:
     @property
     def after_number(self) -> str:
         """The unit as it stands behind a number, with its space; a fraction of the time has none."""
-        return "" if self.is_fraction or self.said_unit == YES_OR_NO else f" {self.unit_words}"
+        return "" if self.is_fraction or self.yes_or_no else f" {self.unit_words}"
 
     @property
     def places(self) -> int:
         """How many decimals a number of it has."""
         return 0 if self.said_unit in _COUNTED else decimals(self.unit)
+
+    @property
+    def yes_or_no(self) -> bool:
+        """Whether it is 1 for yes and 0 for no, and nothing between."""
+        return self.said_unit == YES_OR_NO
+
+    @property
+    def in_mebibytes(self) -> bool:
+        """Whether long numbers of it are told in MiB as well."""
+        return self.unit == "B"
 
     @property
     def heading(self) -> str:
@@ -83,6 +98,11 @@ class Quantity:
 def decimals(unit: str) -> int:
     """How many decimals a number in that unit is shown with."""
     return _DECIMALS.get(unit, 3)
+
+
+def rows_of(experiment: ModuleType) -> str:
+    """What the rows of an experiment's tables are: machines, where its ``ROWS`` says nothing else."""
+    return getattr(experiment, "ROWS", "machine")
 
 
 def family(name: str) -> str:
@@ -121,6 +141,12 @@ def number(value: float | None, places: int = 3) -> str:
         return ABSENT
     text = f"{value:,.{places}f}" if abs(value) >= LONG else f"{value:.{places}f}"
     return text.lstrip("-") if not text.strip("-0.") else text
+
+
+def beside(value: float, words: Quantity) -> str:
+    """The unit behind a number, with its space, and in brackets the MiB of many bytes: " B (6.6 MiB)"."""
+    more = f" ({value / MEBI:.1f} MiB)" if words.in_mebibytes and abs(value) >= LONG else ""
+    return f"{words.after_number}{more}"
 
 
 def signed(value: float | None, places: int = 3) -> str:

@@ -33,10 +33,11 @@ def printed(page, place):
     return page.locator(".labkit-console").nth(place).evaluate("(root) => root.labkitPrinted()")
 
 
-def until(page, place, words):
+def until(page, place, words, seconds=30):
     page.wait_for_function(
         "([place, words]) => document.querySelectorAll('.labkit-console')[place].labkitPrinted().includes(words)",
         arg=[place, words],
+        timeout=1000 * seconds,
     )
 
 
@@ -63,6 +64,15 @@ def test_two_guests_are_typed_at_and_left_by_keyboard(notebook, axe_source):
     until(page, 0, "42 apples dd aa")
     assert "apples" not in printed(page, 1)
     assert page.locator(".jp-Notebook .jp-Cell").count() == 2
+
+    busy = "import time; time.sleep(15)"  # keys do not wait for a cell to end
+    page.evaluate(
+        "(code) => { window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({code}); }",
+        busy,
+    )
+    page.wait_for_timeout(500)
+    page.keyboard.type("echo bu'sy'\n")
+    until(page, 0, "\nbusy", 10)
     page.keyboard.type("sleep 1000\n")
     until(page, 0, "sleep 1000")
     page.keyboard.press("Control+c")

@@ -64,7 +64,11 @@ def test_it_says_what_it_is(host):
 def test_a_machine_reaches_those_in_its_vlan_and_nobody_else(host):
     expected = {f"{a}>{b}": float({a, b} == {"m1", "m2"}) for a, b in permutations(("m1", "m2", "m3"), 2)}
     assert seen(host.reach()) == expected
-    assert sorted(host.networks["lan"].table().values()) == ["m1", "m2", "m3"]
+    plugged = host.networks["lan"].plugged()
+    assert [(name, port.vlan, port.address) for name, port, _ in plugged] == [
+        (f"m{n}", vlan, f"10.0.0.{n}/24") for n, vlan in ((1, 10), (2, 10), (3, 20))
+    ]
+    assert host.networks["lan"].table() == {mac: name for name, _, mac in plugged}
     assert "# in m1: ping -c 1 -I eth0 10.0.0.2" in host.journal()
 
 
@@ -86,8 +90,8 @@ def test_a_trunk_a_list_and_a_bucket(host):
     """One more machine after another, as each takes a second: an auditor at a trunk, then a guest with rules."""
     lan = host.networks["lan"]
     with host.create("auditor", nics=[lan.port(trunk=(10, 20))]):
-        to_all = host.reach([("auditor", "m1"), ("auditor", "m3"), ("m3", "auditor"), ("m1", "m3")])
-    assert list(seen(to_all).values()) == [1, 1, 1, 0]
+        to_all = host.reach([("auditor", "m1"), ("auditor", "m3"), ("m3", "auditor")])
+    assert list(seen(to_all).values()) == [1, 1, 1]
     rules = (Rule("accept", protocol="tcp", port=80), Rule("drop", protocol="tcp"), Rule("drop", protocol="icmp"))
     shape = Shape(average=4, peak=8, burst=0.2)
     with host.create("web", nics=[lan.port(vlan=10, rules=rules, shape=shape, spoof=False)]) as web:

@@ -87,6 +87,9 @@ def test_what_cannot_be_one(host):
     host.create("m1", nics=[lan.port()])
     with pytest.raises(HostError, match="machine or router m1"):
         host.router("m1", [lan.port(), lan.port()])
+    host.router("gate", [lan.port(), lan.port()])
+    with pytest.raises(HostError, match="a router gate already"):
+        host.create("gate")
 
 
 def test_two_inside_may_ask_from_the_same_port(behind):

@@ -63,7 +63,9 @@ def test_the_decision_is_as_worked_out():
     assert round(records * 4000 / 1e6) == 100 and round(machines * records * 4000 / 1e9) == 2
     assert f"= {records * 65536 / 1e9:.1f} GB in every machine" in TEXT
     assert f"and {machines * records * 65536 / 1e9:.0f} GB in all twenty" in TEXT
-    assert 20e9 / (machines * records * 65536) > 0.5 and "With more than half of the work done" in TEXT
+    left = machines * records * 65536 * (100 - 480 / 20) / 100  # of each disk of 100 GB, 24 have been written to
+    assert round(left / 1e9) == 25 and "that leaves some 25 GB" in TEXT
+    assert round(5 * 20e9 / left) == 4 and "With four fifths of the work done" in TEXT
     assert machines * records * 65536 > 20e9, "the store is full by it"
     ratio = length(format="vdi", writes=ELSEWHERE) / length(writes=ANYWHERE)
     assert round(ratio) == 14 and "full fourteen times as soon" in TEXT

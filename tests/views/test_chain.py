@@ -54,10 +54,11 @@ def test_the_drawing_is_well_formed_and_spoken(top):
     rectangles = [each.attrib for each in svg.iter("{http://www.w3.org/2000/svg}rect")]
     high = [float(each["height"]) for each in rectangles if each["fill"] != "none"]
     # Hidden in the middle and in the base, shown in four places, each of them twice: told by height, not by a colour.
-    assert high.count(min(high)) == 2 and high.count(max(high)) == 8 and len(high) == 10
+    assert high.count(min(high)) == 4 and high.count(max(high)) == 8 and len(high) == 12
     text = [each.text for each in svg.iter("{http://www.w3.org/2000/svg}text")]
-    assert text[::2] == ["guest sees", "top", "middle", "base"]
-    assert text[1::2] == ["8.0 MiB", "4.0 of 4.0 MiB", "1.0 of 2.0 MiB", "3.0 of 8.0 MiB"]
+    assert text[::2] == ["guest sees", "top", "middle", "base", "hidden"]
+    assert text[1::2] == ["8.0 MiB", "4.0 of 4.0 MiB", "1.0 of 2.0 MiB", "3.0 of 8.0 MiB", "6.0 MiB"]
+    assert all(each.get("stroke") == "currentColor" for each in rectangles)  # also a pale colour has an edge
     assert not re.search(r"fill=\"(black|white|#000|#fff)", drawn.html)
 
 

@@ -5,6 +5,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -198,6 +199,11 @@ def test_a_simulated_machine_says_that_it_has_none():
         assert shown.state.startswith("m1 is a simulated machine and has no console")
         assert repr(shown) == f"Console of m1. {shown.state}"
         assert repr(views.consoles(host.machines["m1"])) == repr(shown)
+
+
+def test_somebody_elses_machine_is_not_taken_for_a_simulated_one():
+    shown = Console(SimpleNamespace(name="shop", host=SimpleNamespace(kind="live")))
+    assert shown.state == "shop is not labkit's own machine, and its console stays with its owner: virsh console shop"
 
 
 def test_its_text_twin_has_the_last_lines(opened):

@@ -47,16 +47,46 @@ def test_a_disk_of_the_simulated_host():
         picture = disk_map(disk)
     assert repr(picture) == (
         "disk data: 1 GiB promised, its file is 2.4 MiB long and has room for 2.1 MiB of the disk. "
-        "Of 1024 squares of 1 MiB each 2 are filled, 1 in part, 1021 empty."
+        "Of 1,024 squares of 1 MiB each 2 are filled, 1 in part, 1,021 empty."
     )
     assert repr(picture) in picture.html and 'role="img"' in picture.html
-    assert len(re.findall('fill="#0072B2"/>', picture.html)) == 2  # the file's bar has a frame
-    assert len(re.findall('fill="#56B4E9"/>', picture.html)) == 1
+    # 64 KiB of 1 MiB are a sixteenth of 12 px, less than can be seen: it is drawn 2 px high.
+    assert heights(drawn_alone(picture.html)) == [2, 12, 12]
+    for said in ("2 full: ", "1 a sliver, or more: ", "1,021 empty: ", "2.4 MiB, on 1 GiB promised"):
+        assert said in picture.html
+
+
+def drawn_alone(page):
+    """The squares and the ruler, without the legend."""
+    return page[: page.index("</svg>")]
+
+
+def heights(svg):
+    return [float(high) for high in re.findall(r'height="(\S+)" fill="#0072B2"/>', svg)]
+
+
+def test_a_square_is_as_high_as_it_is_full():
+    """Two of ten parts of the first square, five of the second, all but a thousandth of the third."""
+    unit = 65536
+    disk = [Extent(0, unit // 5, True), Extent(unit, unit // 2, True), Extent(2 * unit, unit - 64, True)]
+    first, second, third = heights(drawn_alone(drawing("d", 4 * unit, unit, disk)[0]))
+    assert first == pytest.approx(12 / 5, abs=0.01) and second == 6
+    assert third == 11, "what is not full does not look full"
+
+
+def test_every_square_has_its_lines():
+    svg, _said = drawing("d", 40 * 65536, 65536, [])
+    path = re.search(r'<path d="(.*?)"', svg)[1]
+    assert re.findall(r"M0 (\d+)H(\d+)", path) == [("0", "416"), ("13", "416"), ("26", "104")]
+    downs = re.findall(r"M(\d+) 0V(\d+)", path)
+    assert len(downs) == 33 and [down for _at, down in downs] == ["26"] * 9 + ["13"] * 24
 
 
 def test_a_disk_of_any_size_fits_the_page():
     for size in (512, 65536, 3 * MEBI, 100 << 30):
         svg, said = drawing("<d>", size, size // 2, [Extent(0, size, True)])
         assert "&lt;d&gt;" in svg and "<d>" in said
+        svg = drawn_alone(svg)
+        assert "<text" not in svg, "letters in a drawing shrink with it"
         width, height = map(float, re.search(r'viewBox="\S+ \S+ (\S+) (\S+)"', svg).groups())
-        assert width == 644 and height < 600
+        assert width == 418 and height < 600

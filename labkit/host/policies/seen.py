@@ -31,6 +31,8 @@ class Seen:
         An estimate of what it touches, its kernel included.
     weight : float
         How much it counts where memory is short: shares, or a memory weight.
+    reported : bool
+        Whether its guest has told what it uses since it runs its programs. A policy may wait for that.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Seen:
     committed: float
     active: float
     weight: float = 1.0
+    reported: bool = True
 
 
 @runtime_checkable

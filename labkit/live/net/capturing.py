@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
+import re
 import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from labkit.host import Event, HostError, Observation, Row
 from labkit.live.net.cables import Cable, between, through
 from labkit.live.net.network import room_of
-from labkit.live.private.watching import Capture
+from labkit.live.private.watching import Capture, Frame
 
 if TYPE_CHECKING:
     from labkit.live.livehost import LiveHost
@@ -20,8 +22,8 @@ __all__ = ["capture"]
 APART = 0.2  # seconds from one ping to the next
 PATIENCE = 10.0  # seconds for the last answer
 
-_COUNTED = "(icmp[icmptype]==icmp-echo or (arp[6:2]==1 and arp[24:4]==0x{:08x}))"
-"""Echo requests, and ARP requests for the target's address (RFC 792, RFC 826): the sender may still ask for another."""
+_TAGGED = re.compile(r"^vlan \d+, p \d+, ethertype [^,]+, ", re.ASCII)  # tcpdump's words for a VLAN's tag
+_ASKS = ("Request who-has", "ICMP echo request")  # tcpdump's words for the two kinds of frames that are counted
 
 
 def _know(cable: Cable, other: Cable, known: bool) -> None:
@@ -72,9 +74,8 @@ def capture(host: LiveHost, sender: str, target: str, count: int, known: bool) -
 
 
 def _seen(host: LiveHost, cable: Cable, other: Cable, count: int) -> Observation:
-    # Frames of a trunk have a tag before all else.
-    counted = _COUNTED.format(int(ipaddress.IPv4Address(other.ip)))
-    choose = f"ether src {cable.mac} and ({counted} or (vlan and {counted}))"
+    between_them = f"((arp or icmp) and host {cable.ip} and host {other.ip})"
+    choose = f"{between_them} or (vlan and {between_them})"  # frames at a trunk have a tag before all else
     begun, began = time.monotonic(), time.time()
     with contextlib.ExitStack() as stack:
         seen = {
@@ -84,13 +85,35 @@ def _seen(host: LiveHost, cable: Cable, other: Cable, count: int) -> Observation
         words = ["ping", "-c", str(count), "-i", str(APART), "-W", "2", "-I", through(cable, other), other.ip]
         host.note_agent(cable.machine, "guest-exec", words)
         cable.machine.agent.run(["/bin/" + words[0], *words[1:]], PATIENCE + 2 * APART * count)
-    rows = []
+    sightings = {name: [frame for one in captures for frame in one.frames] for name, captures in seen.items()}
+    rows = tuple(
+        Row(machine=name, quantity="frames", unit="1", value=float(sum(_asks(frame, cable) for frame in frames)))
+        for name, frames in sightings.items()
+    )
+    events = _passed(sightings, {cable.mac: cable.machine.name, other.mac: other.machine.name}, began)
+    return Observation(time.monotonic() - begun, rows, (), events, host.provenance())
+
+
+def _asks(frame: Frame, cable: Cable) -> bool:
+    """Whether a frame is one of those that are counted: an echo request or an ARP request, from this card."""
+    return frame.source == cable.mac and any(words in frame.told for words in _ASKS)
+
+
+def _passed(sightings: Mapping[str, Sequence[Frame]], whose: Mapping[str, str], began: float) -> list[Event]:
+    """Each frame as one event, of what was seen at each cable: there the first of equal frames is the same frame."""
+    same: dict[tuple[str, str, int], list[tuple[str, Frame]]] = {}
+    for name, frames in sightings.items():
+        met: Counter[tuple[str, str]] = Counter()
+        for frame in frames:
+            key = frame.source, _TAGGED.sub("", frame.told)
+            same.setdefault((*key, met[key]), []).append((name, frame))
+            met[key] += 1
     events = []
-    for name, captures in seen.items():
-        frames = [frame for one in captures for frame in one.frames]
-        rows.append(Row(machine=name, quantity="frames", unit="1", value=float(len(frames))))
-        events += [
-            Event(max(0.0, frame.time - began), "frame", name, detail=f"{frame.kind} {frame.told}") for frame in frames
-        ]
-    events.sort(key=lambda event: event.time)
-    return Observation(time.monotonic() - begun, tuple(rows), (), events, host.provenance())
+    for (source, what, _), seen in same.items():
+        sender, to = whose.get(source, source), whose.get(seen[0][1].destination, "all")
+        times = [frame.time for name, frame in seen if name == sender] or [min(frame.time for _, frame in seen)]
+        who = ", ".join(name for name, _ in seen if name != sender) or "nobody"
+        lasted = max(frame.time for _, frame in seen) - times[0]
+        detail = f"to {to}; seen by {who}; {what}"
+        events.append(Event(max(0.0, times[0] - began), "frame", sender, max(0.0, lasted), detail=detail))
+    return sorted(events, key=lambda event: event.time)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -155,6 +156,13 @@ class LiveNetwork:
         machines = {cable.port_name: cable.machine.name for cable in self.cables}
         learnt = switch.learnt(room_of(self.host), self.switch)
         return {entry.mac: machines[entry.port] for entry in learnt if entry.port in machines}
+
+    def plugged(self) -> tuple[tuple[str, Port, str], ...]:
+        """Who is plugged in; see `labkit.host.networks.Network.plugged`."""
+        return tuple(
+            (cable.machine.name, dataclasses.replace(cable.port, address=cable.address), cable.mac)
+            for cable in self.cables
+        )
 
     def forget(self) -> None:
         """Let the switch forget all that it has learnt.

@@ -23,6 +23,8 @@ PORT = 5201  # iperf3's own
 BEGUN = 10_000  # bytes; the two iperf3s tell each other less than that before one sends
 PATIENCE = 60.0  # seconds for iperf3 to begin to send; under emulation it takes one to three
 STREAMS = 4  # of TCP: while one waits, having lost a frame, the others go on
+NOTED = "/run/labkit-iperf3"  # the file in which the server writes its process number
+ENDS = 10.0  # seconds for the guest to end it
 LONGER = 30  # seconds that it would go on, were it not ended
 REMEDY = "Stop other machines or programs, then try again."
 
@@ -44,9 +46,9 @@ def transfer(host: LiveHost, sender: str, target: str, seconds: float, every: fl
         moments, arrived = _watch(host, running, cable, other, seconds, every)
         busy = [now - before for now, before in zip(_busy(host), busy, strict=True)]
     finally:
-        for machine in (cable.machine, other.machine):
-            with contextlib.suppress(HostError):
-                machine.agent.start(["/bin/sh", "-c", "killall -9 iperf3"])
+        with contextlib.suppress(HostError):  # a machine may have ended
+            cable.machine.agent.run(["/bin/kill", "-9", str(running)], ENDS)
+            other.machine.agent.run(["/bin/sh", "-c", f"kill -9 $(cat {NOTED})"], ENDS)
     passed, took, own = busy
     disturbed = max(0.0, took - own) / (passed * host.cpus)
     seen = _told(f"{sender}>{target}", moments, arrived)
@@ -65,7 +67,8 @@ def _busy(host: LiveHost) -> list[float]:
 
 
 def _begin(host: LiveHost, cable: Cable, other: Cable, seconds: float) -> int:
-    serves = f"iperf3 -s -p {PORT} -D && until netstat -ltn | grep -q :{PORT}; do usleep 20000; done"
+    listens = f"until netstat -ltn | grep -q :{PORT}; do usleep 20000; done"
+    serves = f"mkdir -p /run && iperf3 -s -p {PORT} -D -I {NOTED} && {listens}"
     done = other.machine.agent.run(["/bin/sh", "-c", serves], PATIENCE)
     if done.status:
         raise HostError(f"iperf3 does not run in {other.machine.name}: {done.errors.strip()}.", REMEDY)

@@ -162,14 +162,16 @@ class Cabinet:
         routers = [gate for router in self.routers.values() for gate in router.gates]
         return [gate for gates in self.gates.values() for gate in gates] + routers
 
-    def checked(self, nics: Iterable[Port]) -> tuple[Port, ...]:
-        """The ports to give to a machine, each with its address.
+    def checked(self, name: str, nics: Iterable[Port]) -> tuple[Port, ...]:
+        """The ports to give to a machine of that name, each with its address.
 
         Raises
         ------
         HostError
-            Where one is none of this host's, its address is taken, or there are none left.
+            Where one is none of this host's, its address is taken, or there are none left; or a router has the name.
         """
+        if name in self.routers:
+            raise HostError(f"This host has a router {name} already.", "Take another name.")
         found: list[Port] = []
         for port in nics:
             if not isinstance(port, Port) or port.network not in self.networks:
@@ -207,7 +209,7 @@ class Cabinet:
         name = checked_name(name)
         if name in self.routers or name in self.host.machines:
             raise HostError(f"This host has a machine or router {name} already.", "Take another name.")
-        ports = self.checked(ports)
+        ports = self.checked(name, ports)
         if len(ports) < 2 or any(port.trunk for port in ports):
             raise ValueError("a router has two ports or more, none of them a trunk")
         self.routers[name] = Router(self._plugged(name, ports), nat)

@@ -53,6 +53,7 @@ const SKELETON = (id) => `
   <li><i class="lk-sample lk-sample-live"></i>live</li>
 </ul>
 <div class="lk-cards"></div>
+<details class="lk-more" hidden><summary>More quantities</summary><div class="lk-cards-more"></div></details>
 <p class="lk-unseen lk-spoken" role="status" aria-live="polite"></p>`;
 
 function numbers(view) {
@@ -174,16 +175,18 @@ function render({ model, el }) {
     part("reading").textContent = frame.reading;
     const focused = [...root.querySelectorAll(".lk-scroll")].indexOf(document.activeElement);
     part("sample-theory").parentElement.hidden = !frame.quantities.some(({ theory }) => theory?.some((v) => v != null));
-    part("cards").innerHTML = frame.quantities
-      .map((quantity, index) => {
-        const id = `${prefix}-table-${index}`;
-        // A run in phases has bars and numbers for each phase, and over time only curves.
-        const counted = ["theory", "simulated", "live"].some((column) => quantity[column]?.some((value) => value != null));
-        const lines = quantity.curves.length ? curves(frame, quantity, data, width, counted ? id : `${id}-head`) : "";
-        const inside = counted ? bars(frame, quantity, width, prefix, id) + lines + table(frame, quantity, id, prefix) : lines;
-        return `<section class="lk-card" role="group" style="width:${width}px" aria-labelledby="${id}-head"><h3 id="${id}-head">${safe(quantity.heading)}</h3>${inside}</section>`;
-      })
-      .join("");
+    const cards = frame.quantities.map((quantity, index) => {
+      const id = `${prefix}-table-${index}`;
+      // A run in phases has bars and numbers for each phase, and over time only curves.
+      const counted = ["theory", "simulated", "live"].some((column) => quantity[column]?.some((value) => value != null));
+      const lines = quantity.curves.length ? curves(frame, quantity, data, width, counted ? id : `${id}-head`) : "";
+      const inside = counted ? bars(frame, quantity, width, prefix, id) + lines + table(frame, quantity, id, prefix) : lines;
+      return `<section class="lk-card" role="group" style="width:${width}px" aria-labelledby="${id}-head"><h3 id="${id}-head">${safe(quantity.heading)}</h3>${inside}</section>`;
+    });
+    const kept = (later) => cards.filter((_, index) => Boolean(frame.quantities[index].later) === later).join("");
+    part("cards").innerHTML = kept(false);
+    part("cards-more").innerHTML = kept(true);
+    part("more").hidden = !part("cards-more").firstChild;
     drawMemory(frame);
     scrollable(focused);
     drawTime(frame);
@@ -235,6 +238,7 @@ function render({ model, el }) {
     }
     event.stopPropagation();
   });
+  part("more").addEventListener("toggle", () => scrollable()); // what is folded has no width
   let width = 0;
   const sized = new ResizeObserver(() => {
     nameControls(root);

@@ -23,5 +23,5 @@ export function table(frame, quantity, id, prefix) {
     rows.push(`<tr class="lk-together"><th scope="row">together</th><td>${cell(theory)}</td><td>${cell(simulated)}</td><td>${cell(live)}</td><td>${error}</td></tr>`);
   }
   const heads = HEAD.map((word) => `<th scope="col">${word}</th>`);
-  return `<div class="lk-scroll" role="group" aria-label="Table: ${safe(quantity.heading)}"><table id="${id}"><caption class="lk-unseen">${safe(quantity.heading)}</caption><thead><tr><th scope="col">machine</th>${heads.join("")}</tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
+  return `<div class="lk-scroll" role="group" aria-label="Table: ${safe(quantity.heading)}"><table id="${id}"><caption class="lk-unseen">${safe(quantity.heading)}</caption><thead><tr><th scope="col">${safe(frame.rows ?? "machine")}</th>${heads.join("")}</tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
 }
