@@ -14,6 +14,7 @@ from string import Template
 from typing import TYPE_CHECKING, Any
 
 from labkit.course.content import Task
+from labkit.course.mistakes import MISTAKES, in_words, unreadable
 from labkit.course.progress import Progress
 from labkit.course.showing import STYLE, Shown, card, escaped, html_widget, marked, spoken, unfolded
 from labkit.host import HostError
@@ -111,8 +112,9 @@ class Exercise(Shown):
             verdict = checker(self.values, *given, **named)
         except HostError as error:
             verdict = Verdict(False, str(error))
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            verdict = Verdict(False, f"What was given could not be looked at ({type(error).__name__}: {error!s:.200}).")
+        except MISTAKES as error:
+            inside = error.__traceback__ is not None and error.__traceback__.tb_next is not None
+            verdict = Verdict(False, in_words(error) if inside else unreadable(error))
         attempt = {"at": self._progress.moment(), "done": verdict.done, "said": verdict.said}
 
         def add(kept: dict[str, Any]) -> None:

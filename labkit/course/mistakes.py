@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-__all__ = ["MISTAKES", "in_words"]
+__all__ = ["MISTAKES", "in_words", "unreadable"]
 
 MISTAKES = (ArithmeticError, AttributeError, LookupError, NameError, TypeError, ValueError)
 """What is raised by lines that are not right yet, in an exercise."""
@@ -17,7 +17,7 @@ MISTAKES = (ArithmeticError, AttributeError, LookupError, NameError, TypeError, 
 
 def _too_many(found: re.Match[str]) -> str:
     takes, given = int(found["takes"]) - 1, int(found["given"]) - 1  # the first is the object itself
-    if "." not in found["call"]:
+    if "." not in found["call"].rpartition("<locals>.")[2]:  # no object's: a function of its own
         takes, given = takes + 1, given + 1
     return f"{_bare(found['call'])} takes {_counted(takes)}, and was given {_counted(given)}."
 
@@ -33,11 +33,15 @@ def _bare(call: str) -> str:
 
 _SAID: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str]], ...] = (
     (
-        re.compile(r"(?P<call>[\w.<>]+)\(\) takes (?P<takes>\d+) positional arguments? but (?P<given>\d+) (?:was|were)"),
+        re.compile(
+            r"(?P<call>[\w.<>]+)\(\) takes (?P<takes>\d+) positional arguments? but (?P<given>\d+) (?:was|were)"
+        ),
         _too_many,
     ),
     (
-        re.compile(r"(?P<call>[\w.<>]+)\(\) missing \d+ required (?:positional|keyword-only) arguments?: (?P<lacks>.+)"),
+        re.compile(
+            r"(?P<call>[\w.<>]+)\(\) missing \d+ required (?:positional|keyword-only) arguments?: (?P<lacks>.+)"
+        ),
         lambda found: f"{_bare(found['call'])} needs {found['lacks'].replace(chr(39), '')}, which was not given.",
     ),
     (
@@ -73,4 +77,9 @@ def in_words(error: Exception) -> str:
             return sentence(found)
     if isinstance(error, KeyError) and error.args:
         return f"There is nothing of the name {error.args[0]!r:.60} here."
-    return f"What was given could not be looked at ({type(error).__name__}: {said:.200})."
+    return unreadable(error)
+
+
+def unreadable(error: Exception) -> str:
+    """The same in Python's own words, for a mistake that has no better ones."""
+    return f"What was given could not be looked at ({type(error).__name__}: {error!s:.200})."

@@ -122,7 +122,9 @@ class Settings:
     promised: float = mebibytes_of(64.0, minimum=1.0, maximum=65536.0, about="how large each guest sees its disk")
     rate: float = number(4.0, minimum=0.25, maximum=64.0, unit="MiB/s", about="how much each guest writes in a second")
     amount: float = mebibytes_of(24.0, minimum=0.25, maximum=1024.0, about="how much each guest writes in all")
-    grown: float = mebibytes_of(128.0, minimum=2.0, maximum=1024.0, about="to what the pool is enlarged once it is full")
+    grown: float = mebibytes_of(
+        128.0, minimum=2.0, maximum=1024.0, about="to what the pool is enlarged once it is full"
+    )
 
     @property
     def pieces(self) -> int:

@@ -93,9 +93,10 @@ CLUSTERS = {
     size: f"{size} B" if size < 1024 else f"{size >> 10} KiB" if size < MEBI else f"{size >> 20} MiB"
     for size in (1 << bits for bits in range(9, 22))
 }  # bytes, and how that is written
-# What a format, or QEMU 7.2's map of it, has room for at the most, in bytes; qcow2's depends on the cluster.
+# What a format, or QEMU 7.2's map of it, has room for at the most, in bytes; qcow2's depends on the cluster, and Parallels' too.
 LARGEST = {"vhd": 0xFF000000 * 512, "parallels": (1 << 40) - 512}
 LONGEST_L1 = 32 * MEBI
+MOST_CLUSTERS = 536_870_768  # of a Parallels file: QEMU 7.2 opens none with more, as tried
 
 
 def read_cluster(value: Any) -> str:
@@ -155,6 +156,8 @@ class Settings:
         if self.format == "qcow2":
             unit = disk_sizes.unit("qcow2", self.asked, self.cluster_bytes)
             most = LONGEST_L1 // 8 * (unit // 8) * unit
+        if self.format == "parallels" and self.cluster_bytes is not None:
+            most = min(LARGEST["parallels"], MOST_CLUSTERS * self.cluster_bytes)
         if most is not None and self.asked > most:
             raise SettingError(
                 f"size must be {most} bytes at the most for {self.format}"

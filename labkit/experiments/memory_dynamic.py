@@ -35,9 +35,9 @@ slowdown : how many times longer its programs would take, did they work through 
     long they take. Live it is not measured but reckoned from what is `short` there, as theory does it: no guest here
     has such a disk.
 
-Under `esxi` there are events besides, of the kind ``"state"`` and of the machine `host`: for how long it was in which of
-ESX's states (``detail``), by what part of its memory no machine had. In ``soft`` ESX balloons, in ``hard`` it swaps.
-Here the balloons do it all, so a state says how short the host was, and changes nothing.
+Under `esxi` there are events besides, of the kind ``"state"`` and of the machine `host`: for how long it was in which
+of ESX's states (``detail``), by what part of its memory no machine had while a step was watched. In ``soft`` ESX
+balloons, in ``hard`` it swaps. Here balloons do it all, so a state says how short the host was, and changes nothing.
 
 Theory is exact for `static`, from what is wanted and what the guest's kernel keeps, as that was measured once for the
 image (`labkit.host.memory`); how the other policies move has no closed form. `esxi` does not run live, as libvirt does

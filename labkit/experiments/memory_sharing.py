@@ -28,10 +28,10 @@ it is switched on for the time of the experiment, and then everything is put bac
 
 Bound between live and simulated
 --------------------------------
-2 MiB for each machine but the first; written before this experiment first ran live. Of `shared`, which came later, the
-same 2 MiB of which a machine is relieved of (n - 1)/n; written before that was first measured. What is known of a filled machine
+2 MiB for each machine but the first; written before this experiment first ran live. What is known of a filled machine
 is its difference from one that is not filled, and two guests differ by what their agent and their kernel happen to have
-written meanwhile: some hundreds of pages, of which 512 are 2 MiB. Where nothing is shared both are 0.
+written meanwhile: some hundreds of pages, of which 512 are 2 MiB. Where nothing is shared both are 0. Of `shared`,
+which came later, (n - 1)/n of the same 2 MiB for each machine; written before that was first measured.
 
 The first live run was 6.3 MiB off, beyond that. A look at the guests' pages one by one found why: the kernel of a guest
 that is nearly full moved filled pages together and left copies behind. The program that fills switches that off since;
@@ -77,7 +77,7 @@ NEEDS = ("sharing", "filling")
 QUANTITIES = {"saved": "MiB", "shared": "MiB"}
 LABELS = {
     "saved": ("Saved by sharing", "Of what is the same in all machines, every copy but one."),
-    "shared": ("Shared: what each machine is relieved of", "Why is it a little less than what is the same?"),
+    "shared": ("Shared: what each machine is relieved of", "What is the same, less its own share of the one copy."),
 }
 HEADLINE = "saved"
 TOGETHER = ("shared",)
@@ -166,7 +166,9 @@ def run(host: Host, settings: Settings) -> Observation:
                     "Try fewer machines or less memory.",
                 )
     rows: list[Row] = [{"machine": "host", "quantity": "saved", "unit": "MiB", "value": saved[-1]}]
-    rows += [{"machine": name, "quantity": "shared", "unit": "MiB", "value": those[-1]} for name, those in shared.items()]
+    rows += [
+        {"machine": name, "quantity": "shared", "unit": "MiB", "value": those[-1]} for name, those in shared.items()
+    ]
     ends = tuple(math.fsum(part.seconds for part in parts[:count]) for count in range(1, len(parts) + 1))
     lines = [Series("host", "saved", "MiB", ends, tuple(saved))]
     for name, those in shared.items():

@@ -60,7 +60,7 @@ def _named(name: str) -> Iterator[None]:
     try:
         yield
     except SettingError as error:
-        said = str(error).replace("each of writes is", f"each write of {name} is", 1)
+        said = str(error).replace("each of writes is", f"each write of '{name}' is", 1)
         if said == str(error):
-            said = said.replace("writes", name, 1)
+            said = said.replace("writes", f"'{name}'", 1)
         raise SettingError(said) from error

@@ -113,6 +113,15 @@ class Outcome:
                 return {name: row[name] / per for name in names if row[name] is not None}
         raise KeyError(f"no {quantity!r} of {machine!r}")
 
+    def total(self, quantity: str) -> dict[str, float]:
+        """Each column's sum over all machines; a column that has not all of them is left out."""
+        found = {}
+        for name in ("theory", "simulated", "live"):
+            values = [row[name] for row in self.rows if row["quantity"] == quantity]
+            if values and None not in values:
+                found[name] = sum(values)
+        return found
+
     def as_json(self) -> dict[str, Any]:
         """The document that ``labkit run --json`` prints."""
         return {

@@ -108,6 +108,7 @@ BOUNDS = {"file_bytes": 0.0, "guest_bytes": 0.0, "lookups": 0.0, "copied": 0.0}
 
 MEBI = 1 << 20
 LONGEST_CHAIN = 32
+MOST_HELD = 4096 * MEBI  # bytes of all files together, as on a live host
 ROUNDS = 5  # of reading the chain and the flat disk in turn; the shortest of each counts
 READS = 1000  # whose time is told
 OPERATIONS = ("none", "commit", "flatten")
@@ -152,14 +153,24 @@ class Settings:
         Raises
         ------
         SettingError
-            Where a write does not lie on the disk, or all together are too many or too much.
+            Where a write does not lie on the disk, or all together are too many or too much; also where the clusters
+            that they touch are, as a small write takes a whole one.
         """
-        everything = [write for layer in self.layers() for write in layer]
+        layers = self.layers()
+        everything = chain_sizes.union(layers)
         total = sum(length for _offset, length in everything)
         if len(everything) > writes.MOST_WRITES or total > writes.MOST_BYTES:
             raise SettingError(
                 f"depth, pattern, size and filled come to {len(everything)} writes of {total} bytes in all; "
                 f"{writes.MOST_WRITES} writes and {writes.MOST_BYTES} bytes are the most."
+            )
+        # The flat disk has what any layer has; so has what commit and flatten copy, before it is made.
+        held = [chain_sizes.data_bytes(layer, self.asked, self.cluster_bytes) for layer in (*layers, everything)]
+        if sum(held) > MOST_HELD:
+            raise SettingError(
+                f"depth, pattern, size, filled and cluster come to {sum(held[:-1])} bytes in whole clusters in "
+                f"{len(layers)} layers, and {held[-1]} bytes in the flat disk; {MOST_HELD} bytes is the most for all "
+                "together."
             )
 
     def layers(self) -> list[list[tuple[int, int]]]:

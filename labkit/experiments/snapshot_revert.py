@@ -137,7 +137,7 @@ class Settings:
             places = self.places(name)
             if len(places) > MOST_WRITES or any(offset % BLOCK or length % BLOCK for offset, length in places):
                 raise SettingError(
-                    f"{name} takes up to {MOST_WRITES} writes, whose places and lengths are multiples of {BLOCK} bytes."
+                    f"'{name}' takes up to {MOST_WRITES} writes, each at, and as long as, a multiple of {BLOCK} bytes."
                 )
 
     def places(self, name: str) -> list[tuple[int, int]]:

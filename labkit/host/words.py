@@ -43,7 +43,7 @@ class Ability:
         return f"no: {self.reason} {self.remedy}".strip()
 
 
-_UNITS = {"b": 1 / 1048576, "kib": 1 / 1024, "mib": 1.0, "gib": 1024.0}
+_UNITS = {"b": 1 / 1048576, "kib": 1 / 1024, "mib": 1.0, "gib": 1024.0, "tib": 1048576.0}
 _SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*", re.ASCII)
 
 
@@ -53,7 +53,7 @@ def mebibytes(size: str | float) -> float:
     Raises
     ------
     ValueError
-        Where it is not a positive size in B, KiB, MiB or GiB.
+        Where it is not a positive size in B, KiB, MiB, GiB or TiB.
     """
     match = _SIZE.fullmatch(f"{size:.12f}" if isinstance(size, float) else str(size))
     factor = _UNITS.get((match[2] or "MiB").lower()) if match else None

@@ -86,7 +86,7 @@ class Agent:
             Where the agent does not answer or refuses.
         """
         request = {"execute": command} | ({"arguments": arguments} if arguments else {})
-        with translated(f"ask the agent in {self._name}"):
+        with translated(f"ask the agent in {self._name}", self._domain):
             return json.loads(_interruptible(self._domain, json.dumps(request)))["return"]
 
     def wait_until_up(self, deadline: float, progress: Callable[[float], None] = lambda _done: None) -> None:

@@ -14,6 +14,7 @@ import contextlib
 import hashlib
 import io
 import os
+import re
 import shutil
 import tarfile
 from collections.abc import Iterator
@@ -37,6 +38,8 @@ VSSD = f"{_CIM}VirtualSystemSettingData"
 STREAM = "http://www.vmware.com/interfaces/specifications/vmdk.html#streamOptimized"
 LINUX_64 = "101"  # CIM_OperatingSystem.OsType
 MEBI = 1 << 20
+MOST_NAME = 80  # bytes; with its ending, a name in a tar file (POSIX.1-1988, ustar) has 100
+_STEM = re.compile(r"\w[\w .+-]*")  # letters of any script; what ends a line of the list of checksums is not in it
 
 for _prefix, _space in (("ovf", OVF), ("rasd", RASD), ("vssd", VSSD)):
     ElementTree.register_namespace(_prefix, _space)
@@ -161,13 +164,25 @@ def export(disk: LiveDisk, path: str | Path, *, vcpus: int = 1, memory: str | fl
     Raises
     ------
     HostError
-        Where there is something at that place, it cannot be written to, or it has no room.
+        Where the name cannot be one in such a file, there is something at that place, it cannot be written to, or it
+        has no room.
+    ValueError
+        Where `vcpus` or `memory` is outside its range.
     """
-    from labkit.live.disks import LEFT_FREE  # late: that file needs this one
+    from labkit.live import changing  # late: these need this file
+    from labkit.live.disks import LEFT_FREE
 
     path, size = Path(path).expanduser().absolute(), round(mebibytes(memory))
+    changing.within("vcpus", vcpus, 1, 64)
+    changing.within("memory in MiB", size, 1, 65536)
     if path.suffix != ".ova":
         raise HostError(f"{path.name} does not end in .ova.", "Give the file a name such as web.ova.")
+    if not _STEM.fullmatch(path.stem) or len(path.stem.encode()) > MOST_NAME:
+        raise HostError(
+            f"The name {path.name!r:.60} cannot be that of a machine: it takes letters, digits, spaces and . + - _, "
+            f"{MOST_NAME} bytes at most.",
+            "Give the file a name such as web.ova.",
+        )
     if path.exists() or path.is_symlink():
         raise HostError(f"There is a {path.name} already, and nothing is overwritten.", "Take another name.")
     if not path.parent.is_dir():

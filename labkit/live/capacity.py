@@ -5,20 +5,38 @@ from __future__ import annotations
 import contextlib
 import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 
 from labkit.host import HostError
 
-__all__ = ["MACHINES_AT_MOST", "OVERHEAD", "carries", "free_memory", "require", "require_disk", "require_place"]
+__all__ = [
+    "MACHINES_AT_MOST",
+    "OVERHEAD",
+    "carries",
+    "free_memory",
+    "promised_to_stores",
+    "require",
+    "require_disk",
+    "require_place",
+    "stores",
+]
 
 MACHINES_AT_MOST = 64
 OVERHEAD = 160  # MiB; resident size of a QEMU 7.2 of a 128 MiB guest under TCG, less the guest's memory, rounded up
 RESERVE = 768  # MiB left for the person's own programs
 PLACE = 8  # MiB; a machine's console, sockets and what libvirt writes for it; a boot prints 20 KiB
 DISK = 64  # MiB; a saved guest may be written beside its memory, with the domain's description and its devices
+
+stores: set[Callable[[], float]] = set()
+"""For each store of this process that lies in memory, what tells how much more it may come to take, in MiB."""
+
+
+def promised_to_stores() -> float:
+    """How much more of the memory stores such as pools may come to take than they have now, in MiB."""
+    return sum(left() for left in list(stores))
 
 
 def _groups(own: Path, top: Path) -> Iterator[tuple[Path, str, str, str]]:
@@ -66,7 +84,7 @@ def free_memory() -> float:
 
 def carries(memory: int = 128) -> int:
     """How many more machines of `memory` MiB this computer can carry."""
-    free = free_memory() - RESERVE
+    free = free_memory() - promised_to_stores() - RESERVE
     return max(0, min(MACHINES_AT_MOST, int(free // (memory + OVERHEAD))))
 
 
@@ -78,7 +96,7 @@ def require(memory: int, promised: float, running: int) -> None:
     memory : int
         The machine's, in MiB.
     promised : float
-        What running machines may still come to take, in MiB.
+        What running machines may still come to take, in MiB; what stores in memory may comes to that.
     running : int
         How many there are.
 
@@ -89,9 +107,9 @@ def require(memory: int, promised: float, running: int) -> None:
     """
     if running >= MACHINES_AT_MOST:
         raise HostError(f"This host has {running} machines, and {MACHINES_AT_MOST} is the most.", "Stop some first.")
-    free = free_memory()
+    free, promised = free_memory(), promised + promised_to_stores()
     if free - promised < memory + OVERHEAD + RESERVE:
-        owed = f", {promised:.0f} MiB are promised to machines that run" if promised >= 1 else ""
+        owed = f", {promised:.0f} MiB are promised to machines that run and to pools" if promised >= 1 else ""
         raise HostError(
             f"A machine of {memory} MiB needs {memory + OVERHEAD} MiB here, and of the {free:.0f} MiB that are free "
             f"{RESERVE} MiB are kept for your own programs{owed}.",

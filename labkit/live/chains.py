@@ -6,14 +6,13 @@ host's own directory, and go with it.
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 from labkit.host import HostError
 from labkit.host.chains import OVER, chain_of
 from labkit.host.disks import Extent
 from labkit.live.disk_tools import driver_of, run_tool
-from labkit.live.disks import LEFT_FREE, MEBI, LiveDisk
+from labkit.live.disks import LiveDisk
 
 if TYPE_CHECKING:
     from labkit.live.disks import Shelf
@@ -114,13 +113,7 @@ class LiveOverlay(LiveDisk):
         for extent in source:
             if extent.data:
                 touched.update(range(extent.start // unit, (extent.start + extent.length - 1) // unit + 1))
-        needed, free = len(touched) * unit, shutil.disk_usage(self._shelf.directory).free
-        if needed > free - LEFT_FREE:
-            raise HostError(
-                f"To copy these layers may take {needed // MEBI} MiB more, and {free // MEBI} MiB are free, of which "
-                f"{LEFT_FREE // MEBI} MiB are left alone.",
-                "Write less, or use the simulated host.",
-            )
+        self._shelf.require_room(disk, len(touched) * unit, "To copy these layers")
 
     def remove(self) -> None:
         """Delete the file and forget the disk; see `labkit.host.Disk.remove`."""

@@ -17,25 +17,22 @@ from typing import TYPE_CHECKING
 
 from labkit.host import Ability, HostError, Observation, Provenance, Row, mebibytes
 from labkit.host.disks import FORMATS, Extent
-from labkit.live import appliance, conversion, ownership, reading
+from labkit.live import appliance, budget, conversion, ownership, reading
+from labkit.live.budget import AHEAD, BLOCK, LEFT_FREE, MOST_HELD
 from labkit.live.disk_tools import INSTALL, driver_of, run_tool, version_of
 from labkit.live.journal import Journal
 
 if TYPE_CHECKING:
     from labkit.live.machine import LiveMachine
 
-__all__ = ["LiveDisk", "Shelf", "driver_of"]
+__all__ = ["AHEAD", "LEFT_FREE", "MOST_HELD", "LiveDisk", "Shelf", "driver_of"]
 
 MEBI = 1 << 20
 MOST_WRITES = 10_000
 MOST_WRITTEN = 256 * MEBI
-MOST_HELD = 4096 * MEBI  # what one disk may come to take of the store
-LEFT_FREE = 1024 * MEBI  # of the store, for everybody else
-AHEAD = 128 * MEBI  # what QEMU reserves ahead of need in a Parallels file while it is open
 # What a first write to a unit may take of the store: a whole unit where QEMU fills it up with zeros, else blocks of the
 # file system, two more than were written for the format's own tables. Seen with du(1) after scattered small writes.
 FILLED = {"qcow2": 65536, "vmdk": 65536, "vdi": MEBI, "parallels": MEBI}
-BLOCK = 4096
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,19}", re.ASCII | re.IGNORECASE)
 
@@ -127,19 +124,12 @@ class LiveDisk:
         self.writes.append((offset, length))
         self._seen = None
 
-    def _require_room(self) -> None:
-        """Refuse what would take too much of the store, with the numbers."""
+    def waiting_bytes(self) -> int:
+        """What its file may grow by for the writes that are still to be carried out, in bytes."""
+        if not self._pending:
+            return 0
         spare = AHEAD if self.format == "parallels" else 0
-        needed = len(self._touched) * (self._filled or 3 * BLOCK) + spare
-        # What the disk has taken already counts twice here; that errs on the safe side.
-        free = shutil.disk_usage(self._shelf.directory).free
-        left_free = 0 if self._shelf.overbooks else LEFT_FREE
-        if needed > MOST_HELD or needed > free - left_free:
-            raise HostError(
-                f"These writes may take {needed // MEBI} MiB of {self._shelf.directory}, where {free // MEBI} MiB are "
-                f"free; {left_free // MEBI} MiB of that are left alone, and {MOST_HELD // MEBI} MiB is the most.",
-                "Write less, or use the simulated host.",
-            )
+        return max(0, len(self._touched) * (self._filled or 3 * BLOCK) + spare - self.path.stat().st_blocks * 512)
 
     def settle(self) -> None:
         """Carry out what is to be written, before a machine gets the disk.
@@ -151,16 +141,7 @@ class LiveDisk:
         """
         self._there()
         self._carry_out()
-        if self._shelf.overbooks:
-            return
-        free = shutil.disk_usage(self._shelf.directory).free
-        if self.size > min(MOST_HELD, free - LEFT_FREE):
-            raise HostError(
-                f"A machine could fill {self.name} with {self.size // MEBI} MiB; {self._shelf.directory} has "
-                f"{free // MEBI} MiB free, of which {LEFT_FREE // MEBI} MiB are left alone, and "
-                f"{MOST_HELD // MEBI} MiB is the most.",
-                "Make a smaller disk, or use the simulated host.",
-            )
+        self._shelf.require_room(self, self.size - self.path.stat().st_blocks * 512, f"A machine with {self.name}")
 
     def _look(self) -> tuple[int, tuple[Extent, ...]]:
         """Carry out what is to be written, and see how long the file is and what its map says."""
@@ -186,7 +167,7 @@ class LiveDisk:
     def _carry_out(self) -> None:
         if not self._pending:
             return
-        self._require_room()
+        self._shelf.require_room(self, self.waiting_bytes(), "These writes")
         # "unsafe" writes the very same bytes, and only does not wait for the store after every change of a table: the
         # file does not have to outlive a power cut, and 10,000 writes take seconds, not minutes.
         words = ["qemu-io", "-t", "unsafe", "-f", driver_of(self.format)]
@@ -342,8 +323,13 @@ class Shelf:
             raise HostError(f"A {format} disk cannot have clusters of {cluster!r:.40} bytes.", "Leave cluster out.")
         if name in self._disks:
             raise HostError(f"There is a disk {name} already.", "Remove it first, or take another name.")
+        if backing is not None:
+            if backing._shelf._disks is not self._disks:
+                raise HostError(f"The disk {backing.name} is not one of this host's.", "Make it with host.disk.")
+            if backing._shelf.directory != self.directory:  # a file knows the one below it by its bare name
+                return backing._shelf.make(name, None, format, cluster, backing)
         ownership.renew(str(self._root))
-        self.directory.mkdir(mode=0o700, exist_ok=True)
+        self.make_directory()
         if source is not None:
             disk = conversion.converted(source, name, asked, format, self)
         elif backing is None:
@@ -354,6 +340,21 @@ class Shelf:
             disk = LiveOverlay(name, backing, format, cluster, self)
         self._disks[name] = disk
         return disk
+
+    def make_directory(self) -> Path:
+        """Where the files lie; made where it is not there yet."""
+        assert self.directory is not None
+        self.directory.mkdir(mode=0o700, exist_ok=True)
+        return self.directory
+
+    def require_room(self, disk: LiveDisk, more: int, doing: str) -> None:
+        """Refuse what could make the disks take too much of the store; see `labkit.live.budget.require`."""
+        if not self.overbooks:
+            budget.require(self.directory, self.here(), disk, max(0, more), doing)
+
+    def here(self) -> list[LiveDisk]:
+        """The disks whose files lie in this directory, and not in another of the host's."""
+        return [disk for disk in self._disks.values() if disk._shelf.directory == self.directory]
 
     def require_free(self, disk: LiveDisk) -> None:
         """Make sure that a disk is one of these, and that no machine has it.

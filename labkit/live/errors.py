@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 from labkit.host import HostError
+
+if TYPE_CHECKING:
+    import libvirt
 
 __all__ = ["explained", "translated"]
 
@@ -78,13 +82,15 @@ def explained(doing: str) -> Iterator[None]:
 
 
 @contextmanager
-def translated(doing: str) -> Iterator[None]:
+def translated(doing: str, domain: libvirt.virDomain | None = None) -> Iterator[None]:
     """Turn an error of libvirt's or of the operating system inside the block into a `HostError`.
 
     Parameters
     ----------
     doing : str
         Completes "could not ...", for instance ``"start the machine m1"``.
+    domain : libvirt.virDomain, optional
+        The machine that it is done to: where it is paused, libvirt says that it does not run, and it has not ended.
 
     Raises
     ------
@@ -99,4 +105,19 @@ def translated(doing: str) -> Iterator[None]:
     except libvirt.libvirtError as error:
         if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
             raise HostError(f"Could not {doing}: it has ended.", "Create it again.") from error
+        if domain is not None and (paused := _paused(domain)):
+            raise HostError(f"Could not {doing}: {paused[0]}.", paused[1]) from error
         raise _sentence(doing, error.get_error_message() or str(error)) from error
+
+
+def _paused(domain: libvirt.virDomain) -> tuple[str, str] | None:
+    """Why a machine is paused, and what to do about it; None where it is not paused."""
+    import libvirt
+
+    with suppress(libvirt.libvirtError):
+        state, reason = domain.state()
+        if state == libvirt.VIR_DOMAIN_PAUSED:
+            if reason == libvirt.VIR_DOMAIN_PAUSED_IOERROR:  # as our disks pause their machine for want of space alone
+                return "it is paused: its pool has no room", "Let the pool grow with pool.grow, then machine.resume()."
+            return "it is paused", "Let it go on with machine.resume()."
+    return None

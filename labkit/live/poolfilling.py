@@ -141,11 +141,11 @@ class LiveFilling:
         """Let them write, and watch; see `labkit.host.pools.Filling.watch`."""
         if not seconds > 0:
             raise ValueError("seconds must be above 0")
-        doing = "The guests write; the bar shows how full the pool is"
+        doing = "The guests write until the pool is full, or all is written"
         if self._begun is None:
             self._go()
         else:
-            doing = "The guests write what is left; the bar shows how full the pool is now"
+            doing = "The pool has grown, and the guests write what is left"
         assert self._begun is not None
         began = time.monotonic()
         host, rows, events = self._machines[0].host, [], []
@@ -153,6 +153,7 @@ class LiveFilling:
         paused: set[str] = set()
         done = 0.0  # a bar that goes back would be taken for another step
         while True:
+            statistics = self._statistics()  # before the pool is looked at: what they count has its blocks by then
             size, used = self._pool.size, self._pool.used
             now = time.monotonic()
             times.append(now - began)
@@ -163,7 +164,6 @@ class LiveFilling:
                     name = "time_to_full" if part == 1 else f"time_to_{part:.0%}".rstrip("%")
                     rows.append(Row(machine="pool", quantity=name, unit="s", value=now - self._begun))
                     events.append(Event(now - began, "alarm", detail=f"the pool is {part:.0%} full"))
-            statistics = self._statistics()
             written = {name: sofar - self._before[name] for name, sofar in self._written(statistics).items()}
             for machine, seen in statistics:
                 if _is_paused(seen) and machine.name not in paused:

@@ -20,7 +20,7 @@ import sys
 from pathlib import Path
 
 _NEWNS, _NEWUSER = 0x00020000, 0x10000000  # unshare(2)
-_NOSUID, _NODEV, _REMOUNT, _REC, _PRIVATE = 2, 4, 32, 16384, 1 << 18  # mount(2)
+_NOSUID, _NODEV, _REMOUNT, _REC, _SLAVE = 2, 4, 32, 16384, 1 << 19  # mount(2)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -51,7 +51,8 @@ def make(place: str, size: int) -> None:
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
         Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
-    _mount("none", "/", None, _PRIVATE | _REC, None)  # or it would be seen outside
+    # What is mounted here would be seen outside else; what is unmounted outside goes here too, and is not kept busy.
+    _mount("none", "/", None, _SLAVE | _REC, None)
     _mount("tmpfs", place, "tmpfs", _NOSUID | _NODEV, f"size={size},mode=700")
 
 

@@ -145,7 +145,7 @@ class LivePool:
         self._host = host
         self.mechanisms = {"disks": host.shelf.ability.mechanism, "pool": able.mechanism}
         asked = _whole_blocks(size)
-        _require_memory(asked)
+        _require_memory(host, asked)
         rooms: list[Room] = []
 
         def reached(place: Path) -> Path:
@@ -159,7 +159,7 @@ class LivePool:
         self._shelf = host.shelf.annex(f"pool{len(host.shelf.also_clear)}", reached)
         self._room = rooms[0]
         self._removed = False
-        self._mine: dict[str, LiveDisk] = {}
+        capacity.stores.add(self._left)
         host.shelf.also_clear.append(self._close)
         host.shelf.journal.command(["unshare", "--mount"])
         host.shelf.journal.command(["mount", "-t", "tmpfs", "-o", f"size={asked}", "pool", "pool"])
@@ -180,15 +180,14 @@ class LivePool:
     @property
     def disks(self) -> dict[str, LiveDisk]:
         """The disks that lie in it, by name."""
-        return {name: disk for name, disk in self._mine.items() if disk.path.exists()}
+        return {disk.name: disk for disk in self._shelf.here() if disk.path.exists()}
 
     def disk(self, name: str, size: str | float, *, format: str = "qcow2") -> LiveDisk:
         """Make a disk whose file lies in this pool; see `labkit.host.pools.Pool.disk`."""
         self._blocks()
         if format not in FORMATS:
             raise HostError(f"A pool has no {format!r:.40} disks.", f"Take one of {', '.join(FORMATS)}.")
-        self._mine[name] = disk = self._shelf.make(name, size, format)
-        return disk
+        return self._shelf.make(name, size, format)
 
     def fill(self, machines: Sequence[LiveMachine], *, rate: str | float, amount: str | float) -> LiveFilling:
         """Let machines write to their first disks; see `labkit.host.pools.Pool.fill`."""
@@ -203,7 +202,7 @@ class LivePool:
                 f"The pool has {now / MEBI:,.10g} MiB, and {asked / MEBI:,.10g} MiB would be less.",
                 "A pool can become larger, and not smaller.",
             )
-        _require_memory(asked - now)
+        _require_memory(self._host, asked - now)
         try:
             self._room.resize(asked)
         except OSError as error:
@@ -214,7 +213,7 @@ class LivePool:
         """Remove its disks, and the pool. Removing it twice is no error."""
         if self._removed:
             return
-        for disk in self._mine.values():
+        for disk in reversed(self._shelf.here()):  # what lies over another was made after it
             disk.remove()
         self._close()
 
@@ -223,7 +222,15 @@ class LivePool:
             raise HostError("The pool has been removed.", "Make another one.")
         return self._room.blocks()
 
+    def _left(self) -> float:
+        """How much more memory it may come to take, in MiB."""
+        with contextlib.suppress(HostError, OSError):
+            size, used = self._room.blocks()
+            return (size - used) / MEBI
+        return 0.0
+
     def _close(self) -> None:
+        capacity.stores.discard(self._left)
         if not self._removed:
             self._removed = self._shelf.closed = True
             self._room.close()
@@ -244,12 +251,14 @@ def _whole_blocks(size: str | float) -> int:
     return asked
 
 
-def _require_memory(more: int) -> None:
-    """Refuse a pool that could take this computer's last memory."""
+def _require_memory(host: LiveHost, more: int) -> None:
+    """Refuse a pool that could take this computer's last memory, once machines and pools have all of theirs."""
     free = capacity.free_memory()
-    if free - more / MEBI < capacity.RESERVE:
+    promised = capacity.promised_to_stores() + sum(machine.owed for machine in host.machines.values())
+    if free - promised - more / MEBI < capacity.RESERVE:
         raise HostError(
             f"A pool lies in memory: this one could take {more // MEBI} MiB more, and of the {free:.0f} MiB that are "
-            f"free {capacity.RESERVE} MiB are kept for your own programs.",
-            "Stop machines or other programs, or make a smaller pool.",
+            f"free {capacity.RESERVE} MiB are kept for your own programs and {promised:.0f} MiB are promised to "
+            "machines and to pools.",
+            "Remove a pool, stop machines or other programs, or make a smaller pool.",
         )

@@ -105,7 +105,8 @@ def found_in(machine: LiveMachine, snapshot: Snapshot, disk: str, count: int) ->
     if kept is None or disk not in kept.below:
         raise HostError("Only an external snapshot's disk can be given to another machine.", 'Take kind="external".')
     below, format = kept.below[disk]
-    copy = host.disk(f"{disk[:14]}-copy", f"{machine.disks[disk].size} B")
+    of = machine.disks[disk]
+    copy = of._shelf.make(f"{disk[:14]}-copy", f"{of.size} B")  # beside it, as a file knows the one below by its name
     judge = None
     try:
         words = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", below.name, "-F", driver_of(format)]

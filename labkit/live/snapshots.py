@@ -29,6 +29,7 @@ from labkit.live.contents import PYTHON
 from labkit.live.disk_tools import driver_of, run_tool
 from labkit.live.domain import Shape
 from labkit.live.errors import translated
+from labkit.live.net import cables
 
 if TYPE_CHECKING:
     import libvirt
@@ -60,12 +61,15 @@ class Kept:
         The file with the memory of an external one.
     below : dict of str to (pathlib.Path, str)
         By disk, the file that holds the disk as it was, and its format; of an external one.
+    frozen : bool
+        Whether the guest was told to hold still, and comes back as one that does.
     """
 
     snapshot: Snapshot
     handle: libvirt.virDomainSnapshot | None = None
     state: Path | None = None
     below: dict[str, tuple[Path, str]] = field(default_factory=dict)
+    frozen: bool = False
 
 
 def _checked(host: LiveHost, machine: LiveMachine, name: str, kind: Kind, memory: bool) -> None:
@@ -105,8 +109,7 @@ def _checked(host: LiveHost, machine: LiveMachine, name: str, kind: Kind, memory
                 f"{machine.name} has got vCPUs while it ran; QEMU cannot bring its memory back then.",
                 "Create it with all its vCPUs, or take memory=False.",
             )
-        assert host.shelf.directory is not None
-        capacity.require_disk(round(machine.memory), str(host.shelf.directory))
+        capacity.require_disk(round(machine.memory), str(host.shelf.make_directory()))
 
 
 def _description(host: LiveHost, machine: LiveMachine, name: str, memory: Path | None, over: dict[str, Path]) -> str:
@@ -124,15 +127,17 @@ def _description(host: LiveHost, machine: LiveMachine, name: str, memory: Path |
 
 
 @contextlib.contextmanager
-def _frozen(host: LiveHost, machine: LiveMachine, freeze: bool) -> Iterator[None]:
-    """Have the guest write down all its files and hold still, for the length of a ``with`` block."""
+def _frozen(host: LiveHost, machine: LiveMachine, freeze: bool) -> Iterator[int]:
+    """Have the guest write down its files and hold still for a ``with`` block; how many of its file systems do."""
     if not freeze:
-        yield
+        yield 0
         return
     host.note("domfsfreeze", machine.name)
     try:
-        machine.agent.call("guest-fsfreeze-freeze")
-        yield
+        frozen = machine.agent.call("guest-fsfreeze-freeze")
+        if not frozen:
+            host.comment(f"{machine.name} has no file system mounted that could be written to: 0 were frozen")
+        yield frozen
     finally:
         machine.agent.call("guest-fsfreeze-thaw")
         host.note("domfsthaw", machine.name)
@@ -145,10 +150,12 @@ def _clocks(machine: LiveMachine) -> tuple[float, float]:
     return (before + time.monotonic()) / 2, up
 
 
-def _new_file(host: LiveHost, disk: str, name: str) -> Path:
-    """A file of that name that is not there yet, for what is written to a disk after a snapshot."""
-    assert host.shelf.directory is not None
-    paths = (host.shelf.directory / f"{disk}.after-{name}{n or ''}.qcow2" for n in range(10_000))
+def _new_file(disk: LiveDisk, name: str) -> Path:
+    """A file of that name that is not there yet, for what is written to a disk after a snapshot.
+
+    It lies where the disk does: what is written to a pool's disk goes on being counted there.
+    """
+    paths = (disk.path.with_name(f"{disk.name}.after-{name}{n or ''}.qcow2") for n in range(10_000))
     return next(path for path in paths if not path.exists())
 
 
@@ -156,21 +163,20 @@ def take(host: LiveHost, machine: LiveMachine, name: str, kind: Kind, freeze: bo
     """Take a snapshot; see `labkit.host.Machine.snapshot`."""
     kind, memory = asked_for(kind, memory)
     _checked(host, machine, name, kind, memory)
-    assert host.shelf.directory is not None
     kept = Kept(Snapshot(name, machine.name, kind, memory, freeze, 0, 0.0, 0.0))
     over: dict[str, Path] = {}
     flags = 0
     if kind == "external":
-        over = {disk: _new_file(host, disk, name) for disk in machine.disks}
+        over = {disk.name: _new_file(disk, name) for disk in machine.disks.values()}
         kept.below = {disk.name: (disk.path, disk.format) for disk in machine.disks.values()}
-        kept.state = host.shelf.directory / f"{machine.name}.{name}.memory" if memory else None
+        kept.state = host.shelf.make_directory() / f"{machine.name}.{name}.memory" if memory else None
         flags = NO_METADATA | ATOMIC | (LIVE if memory else DISK_ONLY)
     doing = f"taking the snapshot {name} of {machine.name}"
     host.progress(doing, 0.1)
     before = _clocks(machine)
     begun = time.monotonic()
     try:
-        with _frozen(host, machine, freeze), translated(f"take a snapshot of {machine.name}"):
+        with _frozen(host, machine, freeze) as frozen, translated(f"take a snapshot of {machine.name}"):
             handle = machine.domain.snapshotCreateXML(_description(host, machine, name, kept.state, over), flags)
             _note(host, machine, kept, over)
     except BaseException:
@@ -189,7 +195,8 @@ def take(host: LiveHost, machine: LiveMachine, name: str, kind: Kind, freeze: bo
     kept.handle = handle if kind == "internal" else None
     stopped = max(0.0, (after[0] - before[0]) - (after[1] - before[1]))
     held = _state_bytes(machine, kept) if memory else 0
-    kept.snapshot = Snapshot(name, machine.name, kind, memory, freeze, held, took, min(stopped, took))
+    kept.frozen = freeze
+    kept.snapshot = Snapshot(name, machine.name, kind, memory, frozen > 0, held, took, min(stopped, took))
     machine.kept[name] = kept
     host.progress(doing, 1.0)
     return kept.snapshot
@@ -225,28 +232,30 @@ def _state_bytes(machine: LiveMachine, kept: Kept) -> int:
     if kept.state is not None:
         return kept.state.stat().st_size
     first = next(iter(machine.disks.values()))  # where QEMU puts it
-    told = json.loads(run_tool("qemu-img", "info", "-U", "--output=json", str(first.path)))
+    words = ["qemu-img", "info", "-U", "-f", driver_of(first.format), "--output=json"]
+    told = json.loads(run_tool(*words, str(first.path)))
     sizes = [one["vm-state-size"] for one in told.get("snapshots", ()) if one["name"] == kept.snapshot.name]
     return max(sizes, default=0)
 
 
 def revert(host: LiveHost, machine: LiveMachine, snapshot: Snapshot) -> float:
     """Bring a machine back to a snapshot; see `labkit.host.Machine.revert`."""
+    if host.machines.get(machine.name) is not machine:  # its snapshots went with it
+        raise HostError(f"{machine.name} has been switched off.", "Create a new machine.")
     kept = machine.kept.get(getattr(snapshot, "name", ""))
     if kept is None or kept.snapshot != snapshot:
         raise HostError(f"{snapshot!r:.60} is no snapshot of {machine.name}.", "Take one of machine.snapshots.")
-    if host.machines.get(machine.name) is not machine:
-        raise HostError(f"{machine.name} has been switched off.", "Create a new machine.")
     if kept.handle is not None and machine.state != "running":
         raise HostError(
             f"{machine.name} has ended, and libvirt forgets internal snapshots of a machine like this with it.",
             'Where a machine may end, take kind="external".',
         )
     begun = time.monotonic()
-    for job in list(machine.jobs):
-        job._leave()  # what ran in the guest is not there any more
     doing = f"going back to {snapshot.name}"
     host.progress(doing, 0.1)
+    over = _new_layers(host, machine, kept)  # first: where there is no room for them, the machine stays as it is
+    for job in list(machine.jobs):
+        job._leave()  # what ran in the guest is not there any more
     if kept.handle is not None:
         with translated(f"bring {machine.name} back"), reaping.collecting():
             machine.domain.revertToSnapshot(kept.handle, 0)
@@ -254,7 +263,7 @@ def revert(host: LiveHost, machine: LiveMachine, snapshot: Snapshot) -> float:
         _came_back(host, machine, kept)
     else:
         _end(host, machine)
-        over = _lay_anew(host, machine, kept)
+        _lay_anew(machine, over)
         if kept.state is not None:
             _restore(host, machine, kept, over)
             _came_back(host, machine, kept)
@@ -271,20 +280,30 @@ def _end(host: LiveHost, machine: LiveMachine) -> None:
         host.note("destroy", machine.name)
 
 
-def _lay_anew(host: LiveHost, machine: LiveMachine, kept: Kept) -> dict[str, Path]:
-    """Lay an empty file over each disk as it was, and delete what was written since, unless a snapshot needs it."""
+def _new_layers(host: LiveHost, machine: LiveMachine, kept: Kept) -> dict[str, Path]:
+    """Make an empty file over each disk as an external snapshot has it, beside the files that are there."""
+    over: dict[str, Path] = {}
+    try:
+        for name, (below, format) in kept.below.items():
+            path = over[name] = _new_file(machine.disks[name], kept.snapshot.name)
+            words = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", below.name, "-F", driver_of(format)]
+            host.shelf.journal.command([*words, path.name])
+            run_tool(*words, str(path))
+    except BaseException:
+        for path in over.values():
+            path.unlink(missing_ok=True)
+        raise
+    return over
+
+
+def _lay_anew(machine: LiveMachine, over: dict[str, Path]) -> None:
+    """Let the disks go on in new files, and delete what was written since, unless a snapshot needs it."""
     needed = {path for other in machine.kept.values() for path, _format in other.below.values()}
-    over = {}
-    for name, (below, format) in kept.below.items():
+    for name, path in over.items():
         disk = machine.disks[name]
-        path = over[name] = _new_file(host, name, kept.snapshot.name)
-        words = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", below.name, "-F", driver_of(format)]
-        host.shelf.journal.command([*words, path.name])
-        run_tool(*words, str(path))
         if disk.path not in needed:
             disk.path.unlink(missing_ok=True)
         _lay(disk, path)
-    return over
 
 
 def _restore(host: LiveHost, machine: LiveMachine, kept: Kept, over: dict[str, Path]) -> None:
@@ -315,19 +334,22 @@ def _boot(host: LiveHost, machine: LiveMachine) -> None:
     for disk in disks:
         attaching.release(machine, disk)
     more = machine.maximum_vcpus - machine.vcpus
-    shape = Shape(machine.vcpus, round(machine.memory), host.accelerator.name, more, attaching.slots_for(disks))
+    shape = Shape(
+        machine.vcpus, round(machine.memory), host.accelerator.name, more, attaching.slots_for(disks, machine.cables)
+    )
     started = starting.start(host, machine.name, shape, cold=True)
     machine.take_over(started.domain)
     _settings_in_force(host, machine)
     for disk in disks:
         attaching.attach(host, machine, disk)
+    cables.plug_again(host, machine)
 
 
 def _came_back(host: LiveHost, machine: LiveMachine, kept: Kept) -> None:
     """Wait for a guest whose memory is that of an earlier moment, and tell it what has changed since."""
     machine.take_over(host.connection.lookupByName(machine.domain_name))
     machine.agent.wait_until_up(PATIENCE)
-    if kept.snapshot.frozen:  # it was, at that moment
+    if kept.frozen:  # it was, at that moment
         machine.agent.call("guest-fsfreeze-thaw")
         host.note("domfsthaw", machine.name)
     starting._introduce(machine, "")

@@ -25,6 +25,7 @@ from labkit.model.snapshots import Past
 from labkit.model.storage import Bucket, Reader
 from labkit.model.vcpu import Group
 from labkit.model.volume import SimulatedVolume
+from labkit.model.written import Written, require_going
 
 if TYPE_CHECKING:
     from labkit.model.simulated import SimulatedHost
@@ -77,10 +78,11 @@ class SimulatedMachine:
         self._buckets: dict[str, Bucket] = {}
         self._meters: list | None = None
         self._holding: Holding | None = None
-        self._volumes: dict[str, SimulatedVolume] = {}
+        self.volumes: dict[str, SimulatedVolume] = {}
         self._goes_on: Event | None = None  # comes when it is not paused any more
         self._stopped = False
-        self._past = Past(self)
+        self._written = Written(self)
+        self._past = Past(self, self._written)
 
     @property
     def vcpus(self) -> int:
@@ -104,7 +106,7 @@ class SimulatedMachine:
 
     def pause(self) -> Event:
         """Stand still for want of a block; the event comes when it goes on, or is switched off."""
-        self._goes_on = Event(self.host.env)
+        self._goes_on = self._goes_on or Event(self.host.env)
         return self._goes_on
 
     def resume(self) -> None:
@@ -112,6 +114,12 @@ class SimulatedMachine:
         self._check_on()
         if self._goes_on is not None:
             self.host.note(f"resume {self.name}")
+            self.go_on()
+            self._written.go_on()
+
+    def go_on(self) -> None:
+        """Stand still no more, where it does."""
+        if self._goes_on is not None:
             self._goes_on.succeed()
             self._goes_on = None
 
@@ -232,23 +240,21 @@ class SimulatedMachine:
         """Let the guest write to a disk; see `labkit.host.trimming.TrimmingMachine`."""
         self._check_on()
         require_disk(self, disk)
-        for offset, length in checked_places(places, self.disks[disk].size):
-            self.disks[disk].written_inside(offset, length)
+        self._written.write(disk, checked_places(places, self.disks[disk].size))
 
     def discard(self, disk: str, places: Sequence[tuple[int, int]]) -> None:
         """Let the guest give back what lies there; see `labkit.host.trimming.TrimmingMachine`."""
         self._check_on()
         require_disk(self, disk)
-        for offset, length in checked_places(places, self.disks[disk].size):
-            self.disks[disk].discarded_inside(offset, length)
+        self._written.discard(disk, checked_places(places, self.disks[disk].size))
 
     def volume(self, disk: str) -> SimulatedVolume:
         """The files on one of its disks; see `labkit.host.volumes.KeepingMachine`."""
         self._check_on()
         require_disk(self, disk)
-        if disk not in self._volumes:
-            self._volumes[disk] = SimulatedVolume(self, disk)
-        return self._volumes[disk]
+        if disk not in self.volumes:
+            self.volumes[disk] = SimulatedVolume(self, disk, self._written)
+        return self.volumes[disk]
 
     def run(self, load: Load) -> SimulatedJob:
         """Start a load on every vCPU of the machine, also on those that it gets later; or one that fills memory.
@@ -304,6 +310,7 @@ class SimulatedMachine:
     def snapshot(self, name: str, *, kind: Kind = "internal", freeze: bool = False, memory: bool = True) -> Snapshot:
         """Take a snapshot; see `labkit.host.Machine.snapshot` and `labkit.model.snapshots`."""
         self._check_on()
+        require_going(self)
         return self._past.take(name, kind, freeze, memory)
 
     def revert(self, snapshot: Snapshot) -> float:

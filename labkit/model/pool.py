@@ -81,7 +81,10 @@ class SimulatedPool:
     def used(self) -> int:
         """How many bytes it has given."""
         self._there()
-        return sum(disk.store_bytes + self._partly.get(name, 0) for name, disk in self.disks.items())
+        return sum(
+            disk.store_bytes + self._partly.get(name, 0) + sum(layer.store_bytes for layer in disk.layers)
+            for name, disk in self.disks.items()
+        )
 
     def disk(self, name: str, size: str | float, *, format: str = "qcow2") -> SimulatedDisk:
         """Make a disk whose file lies in this pool; see `labkit.host.pools.Pool.disk`."""
@@ -94,6 +97,7 @@ class SimulatedPool:
             disk.remove()
             raise HostError(f"The pool has no {needed} bytes left for an empty disk.", "Let it grow.")
         self._disks[disk.name] = disk
+        disk.pool = self
         self._partly.pop(disk.name, None)
         return disk
 
@@ -111,6 +115,24 @@ class SimulatedPool:
             return False
         disk.written_inside(offset, length)
         return True
+
+    def require(self, disk: SimulatedDisk, room: int) -> None:
+        """Make sure that there is room for the files of a snapshot of a disk, in bytes.
+
+        Raises
+        ------
+        HostError
+            Where there is not. Nothing of the machine's own has failed then, and it goes on.
+        """
+        left = self.size - self.used
+        if room > left:
+            raise HostError(
+                f"The pool has {left} bytes left, and a snapshot of {disk.name} takes {room}.", "Let it grow."
+            )
+
+    def forget(self, disk: SimulatedDisk) -> None:
+        """Take back what a disk got of a write that is not to be carried out any more."""
+        self._partly.pop(disk.name, None)
 
     def grow(self, size: str | float) -> None:
         """Make it as large as that; a number is in MiB."""
@@ -168,7 +190,9 @@ class SimulatedFilling:
             due = begun + piece * self._every
             if due > self._env.now:
                 yield self._env.timeout(due - self._env.now)
-            while machine.state != "stopped" and not self._pool.take(disk, piece * PIECE, PIECE):
+            while machine.state != "stopped" and (
+                machine.state == "paused" or not self._pool.take(disk, piece * PIECE, PIECE)
+            ):
                 since = self._env.now
                 goes_on = machine.pause()
                 self._look()

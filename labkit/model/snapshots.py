@@ -8,8 +8,8 @@ computer, in runs that are compared with nothing.
 
 from __future__ import annotations
 
+import copy
 import hashlib
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -22,10 +22,12 @@ from labkit.model.disks.branched import Branched, Leaf
 from labkit.model.disks.disk import Allocator
 from labkit.model.disks.qcow2 import Qcow2
 from labkit.model.records import Found, RecordKeeper
+from labkit.model.written import Written
 
 if TYPE_CHECKING:
     from labkit.model.disks import SimulatedDisk
     from labkit.model.machine import SimulatedMachine
+    from labkit.model.pool import SimulatedPool
 
 __all__ = ["MEASURED", "Measured", "Past"]
 
@@ -74,12 +76,14 @@ MEASURED = Measured(
 
 @dataclass
 class Kept:
-    """What lies behind a snapshot: the labels, and the files as they were, by disk."""
+    """What lies behind a snapshot, by disk: the labels, the guest's books, and the disk's files as they were."""
 
     snapshot: Snapshot
     memory: tuple[float, int]
     blocks: dict[str, dict[int, int]]
     found: dict[str, Found]
+    books: dict[str, tuple[list[str | None], dict[str, str]]]
+    writes: dict[str, list[tuple[int, int]]]
     leaves: dict[str, Leaf] = field(default_factory=dict)
     below: dict[str, Allocator] = field(default_factory=dict)
 
@@ -91,14 +95,14 @@ class Past:
     ----------
     machine : SimulatedMachine
         Whose.
+    written : Written
+        What lies on its disks.
     """
 
-    def __init__(self, machine: SimulatedMachine) -> None:
-        self._machine = machine
-        self._versions = itertools.count(1)
+    def __init__(self, machine: SimulatedMachine, written: Written) -> None:
+        self._machine, self._written = machine, written
         self._held = 0.0
         self._memory = 0  # the version of what lies in memory; 0 where it has just booted
-        self._blocks: dict[str, dict[int, int]] = {}
         self._keepers: dict[str, RecordKeeper] = {}
         self._kept: dict[str, Kept] = {}
 
@@ -113,18 +117,17 @@ class Past:
         """Keep `held` MiB of random bytes in memory."""
         if not 0 <= held <= MOST_HELD:
             raise HostError(f"A guest holds {MOST_HELD} MiB of its memory at the most.", "Give it less.")
-        self._held, self._memory = held, next(self._versions)
+        self._held, self._memory = held, next(self._written.versions)
 
     def overwrite(self, disk: str, places: Sequence[tuple[int, int]]) -> None:
         """Write random bytes to a disk."""
-        blocks, own = self._blocks.setdefault(disk, {}), self._disk(disk)
+        own = self._disk(disk)
         for offset, length in places:
             if offset % BLOCK or length % BLOCK or length < BLOCK or not 0 <= offset <= own.size - length:
                 raise HostError(
                     f"A guest writes in blocks of {BLOCK} bytes, on the disk.", "Take multiples of that, on the disk."
                 )
-            own._file.write(offset, length)
-            blocks.update(dict.fromkeys(range(offset // BLOCK, (offset + length) // BLOCK), next(self._versions)))
+        self._written.write(disk, places)
 
     def ruin(self) -> None:
         """Delete all programs and all that was held in memory."""
@@ -133,7 +136,7 @@ class Past:
     def contents(self, disk: str) -> dict[str, str]:
         """Marks of what is there."""
         self._disk(disk)
-        there = repr(sorted(self._blocks.get(disk, {}).items()))
+        there = repr(sorted(self._written.labels.get(disk, {}).items()))
         return {"memory": f"version {self._memory}", "disk": hashlib.sha256(there.encode()).hexdigest()}
 
     def keep_records(self, disk: str, count: int, synced: str) -> None:
@@ -178,19 +181,34 @@ class Past:
         kept = Kept(
             snapshot,
             (self._held, self._memory),
-            {disk: dict(blocks) for disk, blocks in self._blocks.items()},
+            {disk: dict(blocks) for disk, blocks in self._written.labels.items()},
             {disk: keeper.on_disk(freeze=freeze) for disk, keeper in self._keepers.items()},
+            {disk: volume.books for disk, volume in machine.volumes.items()},
+            {disk: list(own.writes) for disk, own in machine.disks.items()},
         )
+        files: dict[str, Qcow2] = {}
+        wanted: dict[SimulatedPool, int] = {}
         for number, (disk, own) in enumerate(machine.disks.items()):
             own._look()
             if kind == "internal":
                 assert isinstance(own._file, Qcow2)
-                file = own._file if isinstance(own._file, Branched) else Branched(own._file)
-                kept.leaves[disk] = file.keep(0 if number else room)  # the memory goes into the first disk's file
-                own._file = file
+                # A copy, so that nothing has changed where the pool has no room for it.
+                file = copy.deepcopy(own._file) if isinstance(own._file, Branched) else Branched(own._file)
+                kept.leaves[disk] = file.keep(name, 0 if number else room)  # the memory goes into the first one's file
+                needed = file.store_bytes - own._file.store_bytes
             else:
                 kept.below[disk] = own._file
-                own._file, own.format = Qcow2(own.size), "qcow2"
+                file = Qcow2(own.size)
+                needed = file.store_bytes
+            files[disk] = file
+            if own.pool is not None:
+                wanted[own.pool] = wanted.get(own.pool, 0) + needed
+                own.pool.require(own, wanted[own.pool])
+        for disk, file in files.items():
+            own = machine.disks[disk]
+            if kind == "external":
+                own.layers.append(own._file)
+            own._file, own.format = file, "qcow2"
         self._kept[name] = kept
         machine.host.note(
             f"snapshot {name} of {machine.name} kind={kind}{' freeze' * freeze}{'' if memory else ' disks only'}"
@@ -238,7 +256,15 @@ class Past:
             machine.job.cancel()
         self.end()  # programs of another time are not there any more
         self._held, self._memory = kept.memory if snapshot.memory else (0.0, 0)
-        self._blocks = {disk: dict(blocks) for disk, blocks in kept.blocks.items()}
+        self._written.forget_waiting()
+        self._written.labels = {disk: dict(blocks) for disk, blocks in kept.blocks.items()}
+        for disk, volume in machine.volumes.items():
+            volume.books = kept.books.get(disk)  # none where there was no file system yet
+        for disk, own in machine.disks.items():
+            own.writes = list(kept.writes.get(disk, ()))
+            if own.pool is not None:
+                own.pool.forget(own)
+        machine.go_on()
         for disk, leaf in kept.leaves.items():
             file = self._disk(disk)._file
             assert isinstance(file, Branched)

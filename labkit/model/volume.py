@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from labkit.host import HostError, mebibytes
 from labkit.host.trimming import BLOCK
 from labkit.model.disks.rounding import ceiling
+from labkit.model.written import Written, require_going
 
 if TYPE_CHECKING:
     from labkit.model.machine import SimulatedMachine
@@ -36,8 +37,8 @@ class SimulatedVolume:
     (0, 2097152)
     """
 
-    def __init__(self, machine: SimulatedMachine, disk: str) -> None:
-        self._machine, self._name = machine, disk
+    def __init__(self, machine: SimulatedMachine, disk: str, written: Written) -> None:
+        self._machine, self._name, self._written = machine, disk, written
         self._disk = machine.disks[disk]
         self._owner: list[str | None] = [None] * (self._disk.size // BLOCK)
         self._files: dict[str, str] = {}  # by name, what stands for their content
@@ -48,12 +49,26 @@ class SimulatedVolume:
 
     @property
     def files(self) -> dict[str, str]:
-        """The files by name, each with a checksum; another, where the disk has given its blocks back."""
+        """The files by name, each with a checksum; another, where something else lies in their blocks, or nothing."""
+        require_going(self._machine)
         return {name: self._checksum(name) for name in sorted(self._files)}
 
+    @property
+    def books(self) -> tuple[list[str | None], dict[str, str]]:
+        """Who has which block, and the files: a copy, to be kept."""
+        return list(self._owner), dict(self._files)
+
+    @books.setter
+    def books(self, kept: tuple[list[str | None], dict[str, str]] | None) -> None:
+        """Have the books that were kept; None for those of an empty file system."""
+        owner, files = kept or ([None] * len(self._owner), {})
+        self._owner, self._files = list(owner), dict(files)
+
     def _checksum(self, name: str) -> str:
-        whole = not any(self._disk.growth(offset, length) for offset, length in self._runs(name))
-        return hashlib.md5((self._files[name] if whole else "lost").encode(), usedforsecurity=False).hexdigest()
+        """What stands for the file, and for what lies in its blocks now: as the guest sees it, through all layers."""
+        labels = self._written.labels.get(self._name, {})
+        found = [labels.get(block) for block, who in enumerate(self._owner) if who == name]
+        return hashlib.md5(f"{self._files[name]} {found}".encode(), usedforsecurity=False).hexdigest()
 
     def _runs(self, owner: str | None) -> list[tuple[int, int]]:
         """What belongs to a file, or to nobody: offset and length of each stretch, in bytes."""
@@ -69,6 +84,7 @@ class SimulatedVolume:
 
     def save(self, name: str, size: str | float) -> None:
         """Write a file into the first blocks that are free."""
+        require_going(self._machine)
         if name in self._files:
             raise HostError(f"There is a file {name!r:.60} already.", "Delete it first, or take another name.")
         blocks = ceiling(round(mebibytes(size) * 1048576), BLOCK)
@@ -77,12 +93,13 @@ class SimulatedVolume:
             raise HostError(f"{name!r:.60} needs {blocks} blocks, and {len(free)} are free.", "Delete something first.")
         for block in free[:blocks]:
             self._owner[block] = name
-        self._machine.write(self._name, self._runs(name))
         self._saved += 1
         self._files[name] = f"{self._machine.name} {self._name} {name} {blocks} {self._saved}"
+        self._machine.write(self._name, self._runs(name))  # last: where it is paused now, the guest has the file begun
 
     def delete(self, name: str) -> None:
         """Strike a file out; its blocks are free, and nobody outside hears of it."""
+        require_going(self._machine)
         if name not in self._files:
             raise HostError(f"There is no file {name!r:.60}.", "Look at volume.files.")
         del self._files[name]

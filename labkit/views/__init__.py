@@ -1,8 +1,9 @@
 """What a person sees: controls, live views, figures, and the text twin of each.
 
 `run` and `Panel` are what a lesson uses; `figure` and `table` draw an `Outcome` that somebody already has, and
-`host_picture` is the one picture of lesson 00. Everything here draws from observations alone. The names are
-imported when first used, so that ``import labkit.views`` takes no time.
+`host_picture` is the one picture of lesson 00. `topology` and `matrix` show a network, and `consoles` the real guests
+on it. All but the consoles draw from what a host says and from observations alone. The names are imported when first
+used, so that ``import labkit.views`` takes no time.
 """
 
 from __future__ import annotations

@@ -163,7 +163,7 @@ def _scales(quantities: list[dict[str, Any]], settings: Any, numbers: Sequence[f
         possible = _possible(entry, settings)
         # A clock's ticks can make a fraction of the time a little more than all of it, and a CPU's use too: the axis of
         # fractions ends at all of it, that of CPUs leaves a twentieth more; the numbers are shown as they are.
-        spare = 1.0 if entry["fraction"] else 1.05
+        spare = 1.0 if entry["fraction"] or entry.get("answer") else 1.05
         entry["top"] = None if possible is None else spare * max([possible, *foreseen])
         entry["whole"] = _WHOLE.get(entry["unit"], 0.0)
         if len(related) > 1:

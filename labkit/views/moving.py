@@ -15,6 +15,8 @@ from labkit.views.watched import WatchedHost
 
 __all__ = ["boots_from"]
 
+_STEPS = 6  # told: making the disk, converting it, power-on, firmware, boot loader, kernel
+
 
 def boots_from(format: str, *, open_live: Callable[[], Host] | None = None) -> Picture:
     """Make a disk with a small system on it, convert it, and boot a real machine from it.
@@ -40,11 +42,13 @@ def boots_from(format: str, *, open_live: Callable[[], Host] | None = None) -> P
         raise ValueError(f"format is one of {', '.join(FORMATS)}, not {format!r:.40}")
     tell, lines, journal, seconds = Teller(), [], [], 0.0
     try:
-        with WatchedHost(Openers.of(open_live, None).open_live, tell) as host:
+        with WatchedHost(Openers.of(open_live, None).open_live, tell, steps=_STEPS) as host:
             if not (able := host.can("boot disks")):
                 raise HostError(able.reason, able.remedy)
-            host.progress("Making a disk to boot from", 0.1)
-            moved = host.system_disk("made").convert("moved", format)
+            host.progress("Making a disk with a small system on it", 0.0)
+            made = host.system_disk("made")
+            host.progress(f"Converting the disk to {format}", 0.0)
+            moved = made.convert("moved", format)
             machine = host.boot_from("web", moved)
             lines = host.first_lines(machine)
             seconds = machine.moments["answered"] - machine.moments["asked"]

@@ -198,7 +198,7 @@ class Panel(widgets.VBox):
         moved = [
             (name, sliders[0].value, getattr(self.settings, name))
             for name, sliders in self.controls.by_setting.items()
-            if len(sliders) == 1 and sliders[0].value != getattr(self.settings, name)
+            if len(sliders) == 1 and _plain(sliders[0].value) != _plain(getattr(self.settings, name))
         ]
         asked = listed([_plain(wish) for _name, wish, _is in moved])
         shown = listed([f"{name.replace('_', ' ')} {_plain(is_)}" for name, _wish, is_ in moved])
@@ -313,4 +313,7 @@ class Panel(widgets.VBox):
 
 
 def _plain(value: Any) -> str:
+    """A value as a person types it."""
+    if isinstance(value, tuple):
+        return ", ".join(map(_plain, value))
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -64,6 +64,10 @@ class Result(Picture):
         """What each column says about one quantity of one machine; see `Outcome.columns`."""
         return self.outcome.columns(machine, name, per)
 
+    def total(self, name: str) -> dict[str, float]:
+        """Each column's sum over all machines; see `Outcome.total`."""
+        return self.outcome.total(name)
+
 
 def _table(outcome: Outcome) -> str:
     parts = []

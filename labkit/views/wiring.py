@@ -1,16 +1,13 @@
 """Who is plugged in where, and which frames passed: plain data, read from a host and an observation, to be drawn.
 
-Frames come as events of the kind ``"frame"``, and there are two ways to see them. Somebody who stands beside all cables
-writes one event for each: whose it is, and in its detail ``to m2; seen by m2, m3; what it was``. Who listens at the end
-of each cable writes one for each sighting: who saw it, and in its detail what it was. The second kind is put together
-here: at every cable the first of equal frames is the same frame, so is the second, and who saw it first sent it.
+Frames come as events of the kind ``"frame"``: whose it is that sent it, and in the detail ``to m2; seen by m2, m3; what
+it was``.
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -127,33 +124,17 @@ def frames_of(seen: Observation | None) -> tuple[Frame, ...]:
     seen : Observation or None
         Its events of the kind ``"frame"`` are read.
     """
-    events = [event for event in seen.events if event.kind == "frame"] if seen else []
-    told = [(event, _TOLD.fullmatch(event.detail)) for event in events]
-    found = [
-        Frame(event.time, event.machine, _others(event.machine, said["seen"]), said["what"], said["to"])
-        for event, said in told
-        if said
-    ]
-    found += _put_together((event.time, event.machine, event.detail) for event, said in told if not said)
-    return tuple(sorted(found, key=lambda frame: frame.time))
+    frames = []
+    for event in seen.events if seen else ():
+        if event.kind == "frame":
+            said = _TOLD.fullmatch(event.detail)
+            to, names, what = said.groups() if said else ("", _NOBODY, event.detail)
+            frames.append(Frame(event.time, event.machine, _others(event.machine, names), what, to))
+    return tuple(sorted(frames, key=lambda frame: frame.time))
 
 
 def _others(sender: str, names: str) -> tuple[str, ...]:
     return tuple(name for name in names.split(", ") if name not in (sender, _NOBODY))
-
-
-def _put_together(sightings: Iterable[tuple[float, str, str]]) -> list[Frame]:
-    """Frames from what was seen at each cable."""
-    times_seen: dict[tuple[str, str], int] = defaultdict(int)
-    same: dict[tuple[str, int], list[tuple[float, str]]] = defaultdict(list)
-    for time, name, what in sightings:
-        same[what, times_seen[name, what]].append((time, name))
-        times_seen[name, what] += 1
-    frames = []
-    for (what, _number), seen in same.items():
-        (time, sender), *others = sorted(seen)
-        frames.append(Frame(time, sender, tuple(name for _time, name in others), what))
-    return frames
 
 
 def wiring_of(host: Any, seen: Observation | None = None) -> Wiring:
@@ -162,8 +143,7 @@ def wiring_of(host: Any, seen: Observation | None = None) -> Wiring:
     Parameters
     ----------
     host : Networked
-        Whose; its networks are in ``host.networks``, and each says in ``plugged()`` who is plugged in, as machine,
-        port and hardware address.
+        Whose.
     seen : Observation, optional
         What was seen to pass on it.
 

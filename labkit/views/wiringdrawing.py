@@ -49,7 +49,7 @@ class _Places:
             begins = at + _BESIDE
             for plug in plugs:
                 self.across[plug] = at + _BESIDE
-                at += _BESIDE + max(_LEAST, 6.4 * max(map(len, labels(wiring, plug))) + 8)
+                at += _BESIDE + max(_LEAST, 6.4 * max(map(len, labels(wiring, plug))) + 14)
             at += 0 if plugs else _BESIDE + _LEAST
             last = self.across[plugs[-1]] if plugs else begins
             wide = max(_BOX, 7.6 * len(name) + 12, last - begins + 48)
@@ -134,7 +134,7 @@ def _plug(places: _Places, key: str, plug: Plug) -> str:
         for number, vlan in enumerate(vlans)
     )
     words = labels(places.wiring, plug)
-    said = "".join(_text(x + 5, below - 15 - 13 * line, text, anchor="start") for line, text in enumerate(words[::-1]))
+    said = "".join(_text(x + 10, below - 15 - 13 * line, text, anchor="start") for line, text in enumerate(words[::-1]))
     return (
         f'<path d="M{x:g},{above:g}V{below:g}" stroke="currentColor" stroke-width="2" fill="none"/>{inside}'
         f'<rect x="{left:g}" y="{top:g}" width="{_SOCKET:g}" height="{_SOCKET_HIGH:g}" rx="2" fill="none" '

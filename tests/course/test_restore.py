@@ -31,8 +31,31 @@ def test_a_shop_can_be_looked_at_by_itself():
         assert "upgraded" in repr(shop)
 
 
+def test_waiting_for_others_does_not_count(monkeypatch):
+    cases = ((0.0, False, "; 10 s are allowed"), (1.0, False, "11."), (7.0, True, "does not count: 5."))
+    for waited, done, said in cases:
+        with labkit.simulated() as host:
+            shop = Shop(host, VALUES)
+            prudent(shop)
+            host.pass_time(shop.upgraded + 12.3 - host.now)
+            monkeypatch.setattr(Shop, "waited", lambda _shop, waited=waited: waited)
+            verdict = restored_goal(VALUES, shop)
+            assert verdict.done is done and said in verdict.said and "12.3 s from the upgrade" in verdict.said
+
+
+def test_a_mistake_of_ours_is_not_told_as_the_learners(monkeypatch):
+    monkeypatch.setattr(Shop, "upgrade", lambda shop: labkit.host.nothing)
+    monkeypatch.setitem(Shop.upgrade.__globals__, "__name__", "labkit.somewhere")
+    with pytest.raises(AttributeError, match="nothing"):
+        restored_goal(VALUES, lambda shop: shop.upgrade(), "simulated")
+
+
+def test_its_help_has_the_two_calls():
+    assert "shop.machine.snapshot(" in Shop.__doc__ and "shop.machine.revert(snap)" in Shop.__doc__
+
+
 def without_memory(shop):
-    snapshot = shop.machine.snapshot("before", kind="external", memory=False)
+    snapshot = shop.machine.snapshot("before", kind="disk-only")
     shop.upgrade()
     shop.machine.revert(snapshot)
 
@@ -48,7 +71,14 @@ def too_late(shop):
         (without_memory, "does not have its baskets"),
         (too_late, "its orders and its baskets"),
         (lambda shop: shop.upgrade(), "its orders and its baskets"),
-        (lambda shop: None, "has not been started"),
+        (
+            lambda shop: None,
+            'is still to come. Take a snapshot before, and go back after: shop.machine.snapshot("before"',
+        ),
+        (lambda shop: shop.upgrade(), "before the upgrade. Take a snapshot before, and go back after"),
+        (lambda shop: shop.snapshot("before"), "no attribute 'snapshot'. What there is: shop.upgrade(), shop.machine."),
+        (lambda shop: shop.machine.snapshot("before", kind="warm"), "internal, external, disk-only"),
+        (lambda shop: shop.machine.revert(), "Your steps ended early"),
         (lambda shop: shop.machine.snapshot("before"), "only qcow2"),
         (lambda shop: (shop.upgrade(), shop.upgrade()), "already"),
         (5, "needed"),

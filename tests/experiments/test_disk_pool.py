@@ -84,6 +84,19 @@ def test_bounds_are_for_what_is_certain():
     assert never["written"] == never["paused"] == 0
 
 
+def test_steps_are_those_that_are_told():
+    """Getting ready, writing, reading back; and writing what is left, where the pool was full in between."""
+    assert disk_pool.steps(Settings()) == 4 and disk_pool.steps(Settings(amount=12.0)) == 3
+
+
+def test_what_it_says_is_true_of_a_pool_that_is_never_full():
+    with labkit.simulated() as host:
+        seen = disk_pool.run(host, Settings(amount=12.0))
+    assert "time_to_full" not in {row["quantity"] for row in seen.rows}
+    for name in ("used", "written"):
+        assert disk_pool.LABELS[name][0].endswith("until it was full, or all was written")
+
+
 def test_a_host_without_pools_is_told_so():
     with labkit.simulated() as host:
         able = host.can

@@ -194,6 +194,68 @@ def test_what_hyper_v_lets_one_set():
         validate(Settings(least=250))
 
 
+def test_a_machine_starts_with_its_start_up_memory_whatever_it_wants():
+    """In the first step; from the second look on the rule knows what its programs want."""
+    asked = validate(Settings(policy="hyper-v", host=960, low=100, high=100, steps=4, touches=0, startup=140))
+    observation = seen(asked)
+    committed = 240 - room(240, 240) + 100
+    for name, sizes in series(observation, "size").items():
+        assert sizes[0] == 140 and sizes[1:] == pytest.approx([1.2 * committed] * 3, abs=1)
+        short = series(observation, "short")[name]
+        assert short[0] == 100 - int(room(140, 240)) > 0 and not any(short[1:])
+    assert {sizes[0] for sizes in series(seen(Settings(policy="hyper-v", least=150, steps=1)), "size").values()} == {
+        150
+    }
+    for policy in ("static", "dynamic", "esxi"):
+        early, late = (seen(Settings(policy=policy, steps=2, startup=size)) for size in (100, 160))
+        assert series(early, "size") == series(late, "size")
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"startup": 250}, "startup must be at most promised, 240 MiB, not 250"),
+        ({"startup": 161}, "startup must be at most 160 MiB, or 4 machines do not start on a host of 640; not 161"),
+    ],
+)
+def test_machines_that_do_not_start(changed, says):
+    with pytest.raises(SettingError, match=says):
+        validate(Settings(policy="hyper-v", **changed))
+    assert validate(Settings(policy="esxi", **changed))
+
+
+# The paper's four states, section 6.3, by hand: which part has to be free to be in one, and to come back to it.
+FREE = {"high": 0.06, "soft": 0.04, "hard": 0.02, "low": 0.01}
+
+
+@pytest.mark.parametrize("seed", [1, 7, 16, 20])
+def test_the_host_s_states_follow_from_what_nobody_has(seed):
+    asked = Settings(policy="esxi", seed=seed, interval=0.5, touches=0)
+    observation = seen(asked)
+    free = [1 - sum(sizes) / 640 for sizes in zip(*series(observation, "size").values(), strict=True)]
+    states, now, names = [], "high", list(FREE)
+    for part in free:
+        worst = max([place for place, name in enumerate(names) if place and part < FREE[name]], default=0)
+        if worst > names.index(now):
+            now = names[worst]
+        while now != "high" and part >= FREE[names[names.index(now) - 1]]:
+            now = names[names.index(now) - 1]
+        states.append(now)
+    told = [event for event in observation.events if event.kind == "state"]
+    assert {event.machine for event in told} == {"host"}
+    assert [event.detail for event in told] == [name for name, _those in groupby(states)]
+    begins = [index * 0.5 for index, name in enumerate(states) if not index or states[index - 1] != name]
+    assert [event.time for event in told] == pytest.approx(begins)
+    assert [event.time + event.seconds for event in told] == pytest.approx([*begins[1:], 12.0])
+    times = [event.time for event in observation.events]
+    assert times == sorted(times)
+
+
+def test_only_esx_has_states():
+    for policy in ("static", "dynamic", "hyper-v"):
+        assert not [event for event in seen(Settings(policy=policy, steps=2)).events if event.kind == "state"]
+
+
 @pytest.mark.parametrize("policy", ["dynamic", "hyper-v", "esxi"])
 def test_who_weighs_more_is_less_short(policy):
     short = [

@@ -41,14 +41,20 @@ def test_simulated_counts_too(asked):
         assert not host.machines and host.sharing is None
         assert sum(" create " in line for line in host.journal()) == machines(asked) == asked.machines + 1
     assert seen.value("host", "saved") == pytest.approx(counted(asked))
-    (line,) = seen.series
+    (line,) = [line for line in seen.series if line.machine == "host"]
     assert line.values[-1] == pytest.approx(counted(asked)) and line.times[-1] == pytest.approx(seen.seconds)
+    for number in range(1, asked.machines + 1):
+        parts = {line.quantity: line.values[-1] for line in seen.series if line.machine == f"m{number}"}
+        assert parts["shared"] == seen.value(f"m{number}", "shared") == pytest.approx(counted(asked) / asked.machines)
+        assert parts["shared"] + parts["used"] == pytest.approx(asked.size)
 
 
 def test_the_flagship():
     asked = Settings()
     assert theory(asked)["host", "saved"] == 3 * 24
-    assert bounds(asked) == {"saved": 6.0} and bounds(Settings(machines=1)) == {"saved": 0.0}
+    assert {theory(asked)[f"m{number}", "shared"] for number in range(1, 5)} == {18.0} and len(theory(asked)) == 5
+    assert bounds(asked) == {"saved": 6.0, "shared": 1.5}
+    assert bounds(Settings(machines=1)) == {"saved": 0.0, "shared": 0.0}
 
 
 def test_pages_that_never_settle_are_told_of(monkeypatch):

@@ -157,3 +157,13 @@ def test_who_loses_a_layer_loses_all_above_it_but_not_the_copy(lost):
 def test_a_layer_that_is_not_there_cannot_be_lost():
     with pytest.raises(SettingError, match="lost must be 3 at the most"):
         from_text(snapshot_loss.Settings, {"depth": "2", "lost": "4"})
+
+
+def test_small_writes_to_large_clusters_are_counted_in_whole_clusters():
+    large = {"depth": "8", "size": "4 GiB", "cluster": "2 MiB", "filled": "0"}
+    with pytest.raises(SettingError, match=str(snapshot_chain.MOST_HELD)):
+        from_text(Settings, large | {"pattern": "random:seed=1,count=250,length=4096"})
+    from_text(Settings, large | {"pattern": "random:seed=1,count=100,length=4096"})
+    with pytest.raises(SettingError, match="in 2 layers"):  # 2046 MiB in the layer, and as much in the flat disk
+        from_text(Settings, large | {"depth": "1", "pattern": "sequential:count=1025,length=4096,gap=2093056"})
+    from_text(Settings, large | {"depth": "1", "pattern": "sequential:count=1024,length=4096,gap=2093056"})

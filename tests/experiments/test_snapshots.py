@@ -7,7 +7,7 @@ import pytest
 
 import labkit
 from labkit.experiments import snapshot_consistency, snapshot_revert
-from labkit.experiments.settings import SettingError, from_text
+from labkit.experiments.settings import SettingError, from_text, validate
 
 KIBI, MEBI = 1 << 10, 1 << 20
 
@@ -67,6 +67,33 @@ def test_more_in_memory_takes_more_room_and_time():
     less, more = (ran(snapshot_revert, snapshot_revert.Settings(held=held)) for held in (1.0, 16.0))
     assert more["web", "state"] - less["web", "state"] == 15
     assert all(more["web", quantity] > less["web", quantity] for quantity in ("take", "stopped", "back"))
+
+
+def test_the_hosts_clock_runs_through_it():
+    with labkit.simulated() as host:
+        seen = snapshot_revert.run(host, snapshot_revert.Settings(kind="disk-only"))
+        values = {row["quantity"]: row["value"] for row in seen.rows}
+        assert seen.seconds == pytest.approx(host.now) == pytest.approx(values["take"] + values["back"] + 0.2)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "said"),
+    [
+        (
+            "after",
+            ("0 and more",),
+            "each write of 'after' is an offset, '+' and a length of 1 or more, not '0 and more'.",
+        ),
+        ("before", "8388608+4096", "'before' has 4096 bytes at 8388608, and the disk has 8388608 bytes."),
+        ("after", "random:seed=1", "'after': the pattern random needs count, as in count=1."),
+        ("after", (), "'after' looks like 0+4096"),
+        ("before", "0+512", "'before' takes up to 100 writes"),
+    ],
+)
+def test_complaints_have_the_settings_name_and_no_tuples(name, given, said):
+    with pytest.raises(SettingError) as told:
+        validate(snapshot_revert.Settings(**{name: given}))
+    assert str(told.value).startswith(said) and "writes is" not in str(told.value)
 
 
 @pytest.mark.parametrize("places", ["0+512", "1+4096", "8388608+4096"])

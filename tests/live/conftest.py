@@ -1,5 +1,7 @@
 """Real guests for the tests. Where there can be none the tests are skipped, unless they are required."""
 
+import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -8,17 +10,23 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TextIO
 
 import psutil
 import pytest
 
 import labkit
 from labkit.host import HostError
+from labkit.live import ksm
 from labkit.live.livehost import LiveHost
 from labkit.live.places import cache_root
 
 QUIET = 0.03  # of the CPUs; up to there labkit itself does not call a measurement disturbed (labkit/live/observing.py)
+KSM = Path("/sys/kernel/mm/ksm")
+KSM_SETTINGS = ("run", "pages_to_scan", "sleep_millisecs", "use_zero_pages", "smart_scan", "advisor_mode")
+ALLOWED = {"memory-sharing": {ksm.CONSENT: "1"}}  # what a run of an experiment is allowed, and no other run
 OF_CPU_TIME = ("cpu", "ready", "throttled", "response")  # what is held to bounds that others on the CPU can break
 
 
@@ -130,7 +138,50 @@ def measured(quiet_cpu):
 
 
 @pytest.fixture(scope="session")
-def ran_live(repository: Path, live_required: bool):
+def merging():
+    """The kernel's page merging for one test alone, and as it was afterwards.
+
+    It is one switch of the whole computer, so tests that use it wait for each other, in whatever process they are. For
+    somebody who has it in use and does not know of this, they wait half a minute.
+    """
+
+    def settings() -> dict[str, str]:
+        return {name: (KSM / name).read_text() for name in KSM_SETTINGS if (KSM / name).exists()}
+
+    @contextlib.contextmanager
+    def alone():
+        if not (KSM / "run").exists():
+            yield settings
+            return
+        with (KSM / "run").open() as switch:
+            _soon(lambda: _locked(switch), 240, "another test has the kernel's page merging")
+            used = ("run", "pages_shared")
+            _soon(lambda: all((KSM / name).read_text().strip() == "0" for name in used), 30, "page merging is in use")
+            before = settings()
+            yield settings
+            assert settings() == before, "the kernel's page merging is not as it was"
+
+    return alone
+
+
+def _locked(switch: TextIO) -> bool:
+    try:
+        fcntl.flock(switch, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _soon(true: Callable[[], bool], seconds: float, else_: str) -> None:
+    ends = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > ends:
+            (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"{else_} on this computer")
+        time.sleep(0.5)
+
+
+@pytest.fixture(scope="session")
+def ran_live(repository: Path, live_required: bool, merging):
     """Run an experiment by the command line on both hosts, once for all tests that look at it.
 
     Given are its document and the room that others make necessary, as by `measured`. Where others used the CPUs and it
@@ -142,12 +193,14 @@ def ran_live(repository: Path, live_required: bool):
     def run(name: str, *settings: str) -> dict:
         words = [sys.executable, "-m", "labkit.cli", "run", name, "--host", "both", "--json"]
         words += [word for setting in settings for word in ("--set", setting)]
-        done = subprocess.run(words, capture_output=True, text=True, cwd=repository, timeout=270, check=False)
+        how: dict[str, Any] = {"capture_output": True, "text": True, "cwd": repository, "timeout": 270, "check": False}
+        allowed = ALLOWED.get(name, {})
+        with merging() if ksm.CONSENT in allowed else contextlib.nullcontext():
+            done = subprocess.run(words, env={**os.environ, **allowed}, **how)
         document = json.loads(done.stdout)
-        reason = document["host"].get("why_not_live")
-        if reason and not live_required:
-            pytest.skip(reason)
-        assert (done.returncode, reason, done.stderr) == (0, None, "")
+        if reason := document["host"].get("why_not_live"):
+            (pytest.fail if live_required else pytest.skip)(f"{name} did not run on real guests: {reason}")
+        assert (done.returncode, done.stderr) == (0, "")
         return document
 
     def ran(name: str, *settings: str) -> tuple[dict, float]:

@@ -34,6 +34,15 @@ def test_the_boot_record_is_what_firmware_looks_for():
     assert record[462:510] == bytes(48)
 
 
+def test_the_first_lines_are_without_what_only_sounds_bad():
+    class Machine:
+        def console(self):
+            complaint = "[    0.07] ..MP-BIOS bug: 8254 timer not connected to IO-APIC"
+            return f"\x1bcSeaBIOS (version 1)\n\n{complaint}\nlabkit: init 1\n"
+
+    assert bootable.first_lines(Machine()) == ["SeaBIOS (version 1)", "labkit: init 1"]
+
+
 @pytest.mark.parametrize("format", ["vmdk", "vhdx"])  # through libvirt, and past it; the others as vmdk
 def test_a_converted_disk_boots_through_firmware_and_boot_loader(host, system, format):
     moved = system.convert("moved", format)

@@ -41,6 +41,14 @@ def test_live_is_within_its_bounds_of_simulated(ballooning):
     assert "setmem m1" in said
 
 
+def test_hyper_v_s_machines_start_with_their_start_up_memory(ballooning):
+    """Whatever they want; by the second look their guests have reported."""
+    asked = {"policy": "hyper-v", "machines": 2, "host": 400.0, "low": 60.0, "high": 60.0, "steps": 2, "interval": 0.5}
+    settings = validate(memory_dynamic.Settings(**asked, startup=120.0))
+    for sizes in lines(memory_dynamic.run(ballooning, settings), "size").values():
+        assert sizes[0] == pytest.approx(120, abs=1) and sizes[1] > 150
+
+
 def test_forty_mebibytes_go_from_the_idle_one_and_the_busy_one_keeps_its_own(ballooning):
     """A busy one that wants 60 MiB has it within five looks: at each it may grow by a tenth of what it was promised."""
     idle, busy = (ballooning.create(name, memory=240) for name in ("idle", "busy"))

@@ -17,31 +17,26 @@ from labkit.live import guardian, ksm
 pytestmark = pytest.mark.live
 
 PLACE = Path("/sys/kernel/mm/ksm")
-TOUCHED = ("run", "pages_to_scan", "sleep_millisecs", "use_zero_pages", "smart_scan", "advisor_mode")
-
-
-def settings():
-    return {name: (PLACE / name).read_text() for name in TOUCHED if (PLACE / name).exists()}
 
 
 @pytest.fixture
-def sharing(host, monkeypatch):
+def settings(merging):
+    """Reads the switches of the kernel's page merging, which no other test touches meanwhile."""
+    with merging() as read:
+        yield read
+
+
+@pytest.fixture
+def sharing(settings, host, monkeypatch):
     """A host that is allowed to switch the kernel's page merging on; what it was is what it has to be afterwards."""
     monkeypatch.setenv(ksm.CONSENT, "1")
     for ability in ("sharing", "filling"):
         if not (able := host.can(ability)):
             pytest.skip(able.reason)
-    ends = time.monotonic() + 30
-    while [(PLACE / name).read_text().strip() for name in ("run", "pages_shared")] != ["0", "0"]:
-        if time.monotonic() > ends:
-            pytest.skip("the kernel's page merging is in use on this computer")
-        time.sleep(0.5)  # another test of somebody's may be at it
-    before = settings()
-    yield host
-    assert settings() == before
+    return host
 
 
-def test_it_is_refused_without_consent_and_nothing_is_touched(host, monkeypatch):
+def test_it_is_refused_without_consent_and_nothing_is_touched(host, settings, monkeypatch):
     monkeypatch.delenv(ksm.CONSENT, raising=False)
     before = settings()
     able = host.can("sharing")
@@ -63,7 +58,7 @@ def test_a_run_without_consent_has_an_empty_column_and_says_why(repository):
     )
     document = json.loads(done.stdout)
     assert done.returncode == 1 and document["host"]["why_not_live"]
-    assert [row["live"] for row in document["rows"]] == [None]
+    assert {row["live"] for row in document["rows"]} == {None}
     assert document["rows"][0]["simulated"] == document["rows"][0]["theory"] == 72.0
 
 
@@ -96,13 +91,15 @@ def test_three_real_guests_share_what_is_the_same(sharing):
     asked = memory_sharing.Settings(machines=3, identical=0.75, size=32.0)
     seen = memory_sharing.run(sharing, asked)
     assert seen.value("host", "saved") == pytest.approx(48.0, abs=memory_sharing.bounds(asked)["saved"])
+    each = [seen.value(f"m{number}", "shared") for number in (1, 2, 3)]
+    assert each == pytest.approx([16.0] * 3, abs=memory_sharing.bounds(asked)["shared"])
     assert seen.provenance.mechanisms["sharing"]
     said = " ".join(sharing.journal())
     assert f"echo 1 >{PLACE}/run" in said and f"echo 2 >{PLACE}/run" in said
     assert not sharing.machines
 
 
-def test_what_others_have_in_use_is_left_alone(sharing, monkeypatch):
+def test_what_others_have_in_use_is_left_alone(sharing, settings, monkeypatch):
     monkeypatch.setattr(ksm, "_read", lambda name: {"run": "1"}.get(name, "7"))
     before = settings()
     with pytest.raises(HostError, match="in use on this computer already"):
@@ -125,7 +122,7 @@ with labkit.live() as host:
 
 
 @pytest.mark.parametrize("guardian_too", [False, True])
-def test_all_is_put_back_after_a_crash(sharing, repository, guardian_too):
+def test_all_is_put_back_after_a_crash(sharing, settings, repository, guardian_too):
     """By the guardian; and where that is killed, too, by whoever clears the host's directory away."""
     before = settings()
     crash = CRASH.replace("GUARDIAN", "too" if guardian_too else "not")
@@ -159,7 +156,7 @@ def advised(sharing):
             (PLACE / "pages_to_scan").write_text(pace)
 
 
-def test_an_advisor_that_was_on_is_on_again_and_the_run_is_not_lost(advised, recwarn):
+def test_an_advisor_that_was_on_is_on_again_and_the_run_is_not_lost(advised, settings, recwarn):
     """With an advisor the kernel refuses a number of pages from others."""
     before = settings()
     assert "[scan-time]" in before["advisor_mode"]
@@ -171,7 +168,7 @@ def test_an_advisor_that_was_on_is_on_again_and_the_run_is_not_lost(advised, rec
     assert not (advised.root / guardian.KERNEL_SETTINGS).exists()
 
 
-def test_what_cannot_be_put_back_is_tried_again_and_nothing_else(sharing, monkeypatch, tmp_path):
+def test_what_cannot_be_put_back_is_tried_again_and_nothing_else(sharing, settings, monkeypatch, tmp_path):
     """A refusal loses no result; the directory keeps what is still to do, and only that, until it is done."""
     before = settings()
     pace = [str(PLACE / "sleep_millisecs"), before["sleep_millisecs"].strip()]
@@ -211,7 +208,7 @@ def test_the_broom_writes_to_the_kernel_s_page_merging_alone(tmp_path):
     assert guardian.put_settings_back(str(tmp_path)) == []
 
 
-def test_a_host_that_is_closed_shares_no_more(sharing):
+def test_a_host_that_is_closed_shares_no_more(sharing, settings):
     before = settings()
     kept = sharing.share_pages(5000)
     assert settings()["run"].strip() == "1" and kept.passes >= 0

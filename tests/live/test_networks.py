@@ -75,7 +75,13 @@ def test_a_machine_reaches_those_in_its_vlan_and_nobody_else(host):
 def test_a_switch_floods_until_it_has_learnt_and_no_vlan_hears_another(host):
     host.networks["lan"].forget()
     assert host.networks["lan"].table() == {}
-    assert seen(host.capture("m1", "m2", 2, known=False)) == {"m1": 3, "m2": 3, "m3": 0}
+    asked = host.capture("m1", "m2", 2, known=False)
+    assert seen(asked) == {"m1": 3, "m2": 3, "m3": 0}
+    said = [(event.machine, *event.detail.split("; ")[:2]) for event in asked.events]
+    assert said == [("m1", "to all", "seen by m2"), ("m2", "to m1", "seen by m1")] + 2 * [
+        ("m1", "to m2", "seen by m2"),
+        ("m2", "to m1", "seen by m1"),
+    ]
     port = host.machines["m3"].cables[0].tap
     host.driver.run(["ovs-vsctl", "set", "port", port, "tag=10"])
     try:

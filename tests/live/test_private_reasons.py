@@ -6,9 +6,11 @@ import sys
 
 import pytest
 
+import labkit
 from labkit.host import HostError
-from labkit.live import private
+from labkit.live import private, report
 from labkit.live.private import cards, examine, forbidden, programs
+from labkit.live.report import Finding
 
 
 def test_root_in_a_plain_container_is_told_why():
@@ -64,3 +66,23 @@ def test_the_doctor_says_why_there_is_none(monkeypatch):
     monkeypatch.setattr(forbidden, "foreseen", lambda: HostError("No namespaces.", "Go elsewhere."))
     (row,) = examine.findings()
     assert (row.state, row.evidence, row.remedy) == ("broken", "No namespaces.", "Go elsewhere.")
+
+
+def test_networks_are_live_where_each_part_works_or_is_fetched(monkeypatch):
+    parts = ("private host", "virtual networks", "firewall", "VLANs", "shaping")
+    all_there = [Finding(name, "works", "seen") for name in parts]
+    assert report._in_private(all_there) and not report._in_private([])
+    for place in (0, 2, 4):
+        assert not report._in_private([*all_there[:place], *all_there[place + 1 :]]), parts[place]
+    to_fetch = [*all_there[:3], Finding("VLANs", "absent", "not yet"), all_there[4]]
+    monkeypatch.setattr(report.shutil, "which", lambda program: f"/usr/bin/{program}")
+    assert report._in_private(to_fetch)
+    monkeypatch.setattr(report.shutil, "which", lambda _program: None)
+    assert not report._in_private(to_fetch)
+    assert set(report.LESSONS["06"]) <= set(report._NETWORKED)
+
+
+def test_networks_and_an_address_do_not_go_together(monkeypatch):
+    monkeypatch.delenv("LABKIT_NO_LIVE", raising=False)
+    with pytest.raises(HostError, match="no networks at qemu:///system"):
+        labkit.live("qemu:///system", networks=True)

@@ -27,7 +27,7 @@ REQUIRED = [
     for line in (Path(__file__).parents[1] / "live_required.txt").read_text().splitlines()
     if line.strip() and not line.startswith("#")
 ]
-# Every step of it is like the others, and all twelve take a minute and a half.
+# Every step of it is like the others, and all 24 take a minute or two.
 SHORTER = {"memory-dynamic": ("steps=5",)}
 TIMES = ("cpu", "ready", "throttled")  # what is counted in CPU time, perhaps of a phase
 FACTOR = 2.0  # by which the speed of a guest on TCG was seen to change

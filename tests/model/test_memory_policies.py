@@ -164,6 +164,23 @@ def test_hyper_v_as_microsoft_tells_it():
             HyperV(buffer=wrong)
 
 
+def test_hyper_v_gives_the_start_up_memory_until_a_guest_has_reported():
+    """Neither what is committed nor a buffer counts before; the limits do."""
+
+    def machine(name, reported, minimum=32):
+        return Seen(name, 2048, minimum, 1000, 900, 1000, 900, 1.0, reported)
+
+    policy = HyperV(startup=512)
+    assert policy.targets([machine("new", False), machine("old", True)], 3000) == pytest.approx([512, 1200])
+    assert policy.targets([machine("new", False, minimum=600)], 3000) == pytest.approx([600])
+    assert HyperV(startup=4096).targets([machine("new", False)], 3000) == pytest.approx([2048])
+    assert HYPER_V.targets([machine("new", False)], 3000) == pytest.approx([32])
+    assert policy.targets([machine("new", False), machine("old", True)], 1600) == pytest.approx([512, 1088])
+    others = [STATIC, DYNAMIC, ESXI]
+    for one in others:
+        assert one.targets([machine("a", False)], 3000) == one.targets([machine("a", True)], 3000)
+
+
 @pytest.mark.parametrize("policy", [DYNAMIC, HYPER_V, ESXI], ids=lambda policy: policy.name)
 def test_where_memory_is_short_it_goes_by_weight(policy):
     """1 to 3, and both want all they can get; ESX keeps 6% of the host free."""

@@ -85,7 +85,7 @@ def test_what_a_snapshot_has_is_not_given_back_to_the_store():
     with_snapshot = Branched(plain)
     taken = [plain.store_bytes, with_snapshot.store_bytes]
     assert taken[0] == taken[1] == Qcow2.store_bytes.fget(plain)
-    with_snapshot.keep(0)
+    with_snapshot.keep("one")
     before = with_snapshot.store_bytes
     for file in (plain, with_snapshot):
         file.discard(0, 128 * KIBI)
@@ -102,6 +102,22 @@ def test_time_passes_and_the_snapshot_tells_of_it(host):
     before = host.now
     assert machine.revert(snapshot) == pytest.approx(host.now - before)
     assert f"{snapshot.state_bytes / MEBI:.1f} MiB" in repr(snapshot)
+
+
+def test_disk_only_is_external_without_memory_and_boots_anew(host):
+    machine = made(host)
+    machine.hold(4)
+    booted = machine.snapshot("one", kind="disk-only")
+    assert (booted.kind, booted.memory, booted.state_bytes) == ("external", False, 0)
+    same = machine.snapshot("two", kind="external", memory=False)
+    whole = machine.snapshot("three", kind="external")
+    assert (same.kind, same.memory, whole.memory) == ("external", False, True)
+    began = host.now
+    seconds = machine.revert(booted)
+    _machine, start = host.boot("other", "cold")
+    assert seconds == pytest.approx(start.seconds) and host.now - began == pytest.approx(2 * start.seconds)
+    assert seconds > machine.revert(whole)
+    assert machine.revert(same) == seconds
 
 
 def test_what_cannot_be_taken_says_why(host):

@@ -1,5 +1,6 @@
 """Where the memory is: what a person sees of it adds up, and says no more than was observed."""
 
+import dataclasses
 from array import array
 from dataclasses import dataclass
 
@@ -7,11 +8,11 @@ import pytest
 
 from labkit.experiments.outcome import compare
 from labkit.experiments.settings import size
-from labkit.host import Observation, Provenance
+from labkit.host import Event, Observation, Provenance
 from labkit.host.memory import QUANTITIES as MEMORY
 from labkit.views import Panel
 from labkit.views.frame import Curve, build, curves_of
-from labkit.views.memory import PARTS, host_size, on_host, parts_of, promised, sentences
+from labkit.views.memory import PARTS, host_size, on_host, parts_of, promised, sentences, states
 from labkit.views.palette import look
 from labkit.views.session import streams
 from labkit.views.tape import Tape
@@ -128,6 +129,39 @@ def test_the_words_say_what_the_picture_shows():
     )
     panel = Panel(remembering.balloon(), open_simulated=lambda _: FakeHost())
     assert said in panel._repr_mimebundle_()["text/plain"]
+
+
+def with_states(seen, *those):
+    return dataclasses.replace(seen, events=tuple(Event(at, "state", "host", 2.0, detail=name) for at, name in those))
+
+
+def test_the_host_s_states_in_words():
+    outcome = outcome_of(remembering.dynamic(1))
+    assert states(outcome) == [] and len(sentences(outcome)) == 1
+    simulated = with_states(outcome.simulated, (0.0, "high"), (2.0, "soft"), (4.0, "high"))
+    told = dataclasses.replace(outcome, simulated=simulated, live=with_states(outcome.simulated, (0.5, "low")))
+    assert states(told) == sentences(told)[-2:]
+    assert states(told) == [
+        "the host, simulated, was in the state high from 0 s to 2 s, soft from 2 s to 4 s and high from 4 s to 6 s",
+        "the host, live, was in the state low from 0.5 s to 2.5 s",
+    ]
+    many = with_states(outcome.simulated, *((2.0 * place, "soft") for place in range(12)))
+    (said,) = states(dataclasses.replace(outcome, simulated=many))
+    assert said.count("soft from") == 7 and said.endswith("soft from 12 s to 14 s and in 5 more stretches another")
+
+
+def test_the_panel_says_esx_s_states():
+    panel = Panel("memory-dynamic", policy="esxi", steps=2)
+    assert "the host, simulated, was in the state high from 0 s to 2 s" in panel._repr_mimebundle_()["text/plain"]
+
+
+def test_page_sharing_has_bars():
+    panel = Panel("memory-sharing", machines=2, size=4)
+    frame = panel.view.frame["memory"]
+    assert [part["name"] for part in frame["parts"]] == ["used", "shared"]
+    # 4 MiB each, half of it the same: one of two copies of 2 MiB stays, and each machine is relieved of a half.
+    assert [row["parts"] for row in frame["rows"]] == [pytest.approx({"used": 3.0, "shared": 1.0})] * 2
+    assert [row["host"] for row in frame["rows"]] == pytest.approx([3.0, 3.0])
 
 
 def test_memory_can_be_watched_without_end():

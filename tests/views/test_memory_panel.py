@@ -52,7 +52,7 @@ def test_few_sliders_to_begin_with_and_the_others_behind_a_button():
     (more,) = (child for child in panel.children if getattr(child, "description", "") == "More settings")
     more.click()
     assert more.description == "Fewer settings"
-    assert len(shown(panel)) == len(panel.controls.by_setting) - 4  # four act under other policies alone
+    assert len(shown(panel)) == len(panel.controls.by_setting) - 5  # five act under other policies alone
     more.click()
     assert shown(panel) == ["policy", "host", "high", "seed"]
 

@@ -42,6 +42,14 @@ def test_what_cannot_be_read_is_refused_in_words(panel):
     assert panel.settings.writes == ("0+4096", "1048576+65536")
 
 
+def test_what_is_refused_and_what_is_shown_are_told_as_they_are_typed():
+    panel = Panel("snapshot-revert")
+    panel.controls.by_setting["after"][0].value = "0 to 4096"
+    said = panel.alert.value
+    assert "each write of" in said and "is an offset" in said and "(" not in said
+    assert "Not 0 to 4096: the picture still shows after 0+131072, 4194304+131072." in said
+
+
 def test_reset_puts_the_words_back(panel):
     box(panel).value = "0+65536"
     panel.reset_button.click()

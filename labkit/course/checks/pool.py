@@ -3,6 +3,13 @@
 Two machines, `web` and `mail`, have a thin disk each in one pool, and a third disk in it, `archive`, belongs to a
 machine that is switched off. Both machines have deleted a good deal. Their own books show the room as free; the pool's
 do not.
+
+A change is a function of ``host`` and ``pool``. What it can call:
+
+- ``host.machines["web"].volume("web-data")``, the file system on a machine's disk: its ``files``, and
+  ``delete(name)``, ``save(name, size)``, ``trim()``; of ``mail`` it is ``"mail-data"``
+- ``pool.disks["archive"]``, a disk: ``remove()``
+- ``pool.grow(size)``
 """
 
 from __future__ import annotations
@@ -12,6 +19,7 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from labkit.course.exercise import Verdict
+from labkit.course.mistakes import MISTAKES, in_words
 from labkit.host import Host, HostError
 from labkit.host.pools import Pool
 from labkit.views.running import Teller
@@ -26,6 +34,11 @@ SIZE = 64.0  # MiB that the pool has, and that each of its disks promises
 _KEPT = {"web": ("letters", 8.0), "mail": ("inbox", 6.0)}
 _FULL = 0.94  # of the pool is given out at the beginning, or a little less
 MEBI = 1 << 20
+CALLS = (
+    'What can be called: `host.machines["web"].volume("web-data")` has `files`, `delete(name)`, `save(name, size)` and '
+    '`trim()`, and so has `mail` with `"mail-data"`; `pool.disks["archive"].remove()`; `pool.grow(size)`.'
+)
+_STEPS = 4  # told while the place is made, besides starting the machines
 
 
 class Place:
@@ -48,15 +61,26 @@ class Place:
         disks = [self.pool.disk(f"{name}-data", SIZE) for name in _KEPT]
         machines = [host.create(name, disks=[disk]) for name, disk in zip(_KEPT, disks, strict=True)]
         for machine in machines:
+            filling = f"Filling {machine.name}-data"
+            self._tell(filling, 0.0)
             volume = machine.volume(f"{machine.name}-data")
+            self._tell(filling, 0.3)
             volume.save("old-logs", float(values[machine.name]))
+            self._tell(filling, 0.7)
             volume.save(*_KEPT[machine.name])
             volume.delete("old-logs")
         self._archive = self.pool.disk("archive", SIZE)
         self._archive.write(0, int(_FULL * SIZE - self.pool.used / MEBI) * MEBI)
         self._held = self._archive.guest_bytes
+        self._tell("Looking at every file", 0.0)
         self._files = self._seen()
         self.begun = self.pool.used
+
+    def _tell(self, words: str, done: float) -> None:
+        """Say what is being done, where the host tells its progress; the simulated one answers at once."""
+        tell = getattr(self.host, "progress", None)
+        if callable(tell):
+            tell(words, done)
 
     def _seen(self) -> dict[str, Mapping[str, str]]:
         return {name: self.host.machines[name].volume(f"{name}-data").files for name in _KEPT}
@@ -104,7 +128,7 @@ def full_pool(values: Mapping[str, Any], where: Literal["live", "simulated"] = "
     if where == "live":
         print("Starting two machines and filling their disks; with real guests that takes half a minute.", flush=True)
         try:
-            host = WatchedHost(lambda step: labkit.live(progress=step), tell, len(_KEPT))
+            host = WatchedHost(lambda step: labkit.live(progress=step), tell, len(_KEPT), steps=_STEPS)
             place = Place(host, values)
             said = f"On real guests ({host.name})."
         except HostError as error:
@@ -151,7 +175,12 @@ def below_goal(
         On which host it is tried; see `full_pool`.
     """
     with full_pool(values, where) as (place, said):
-        given(place.host, place.pool)
+        place._tell("Doing what you wrote", 0.0)
+        try:
+            given(place.host, place.pool)
+        except MISTAKES as error:
+            return Verdict(False, f"{in_words(error)} {CALLS}")
+        place._tell("Looking at every file again", 0.0)
         verdict = _judged(place)
     return Verdict(verdict.done, f"{verdict.said} {said}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from labkit.live.livehost import LiveHost
     from labkit.live.machine import LiveMachine
 
-__all__ = ["Cable", "between", "checked_nics", "plug", "pull_out", "through"]
+__all__ = ["Cable", "between", "checked_nics", "plug", "plug_again", "pull_out", "through"]
 
 QUIET = 10.0  # seconds for the guest to set something
 
@@ -107,8 +108,16 @@ def checked_nics(host: LiveHost, nics: Sequence[Port]) -> tuple[Port, ...]:
     return nics
 
 
-def plug(host: LiveHost, machine: LiveMachine, port: Port) -> Cable:
-    """Plug a running machine in, and return when its card is up.
+def plug_again(host: LiveHost, machine: LiveMachine) -> None:
+    """Plug a machine that began anew, with another QEMU, in where it was, with the same addresses."""
+    before = list(machine.cables)
+    pull_out(machine)
+    for cable in before:
+        plug(host, machine, dataclasses.replace(cable.port, address=cable.address), cable.mac)
+
+
+def plug(host: LiveHost, machine: LiveMachine, port: Port, mac: str = "") -> Cable:
+    """Plug a running machine in, and return when its card is up; with a new hardware address where none is given.
 
     Raises
     ------
@@ -122,7 +131,7 @@ def plug(host: LiveHost, machine: LiveMachine, port: Port) -> Cable:
         raise HostError(f"A machine on {network.name} has the address {address} already.", "Give it another.")
     tap = device(host, machine.name)
     rules = (*network.rules, *port.rules)
-    cable = Cable(machine, network, port, f"eth{len(machine.cables)}", fresh_mac(), address, tap, tap)
+    cable = Cable(machine, network, port, f"eth{len(machine.cables)}", mac or fresh_mac(), address, tap, tap)
     if rules or port.shape or not port.spoof:
         cable.bridge, cable.inner = device(host, f"{machine.name}-br"), device(host, f"{machine.name}-in")
         cable.port_name = device(host, f"{machine.name}-up")

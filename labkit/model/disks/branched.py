@@ -5,7 +5,9 @@ written over: whoever wants to change it gets a new page, and a new leaf of its 
 grows after a snapshot although the disk seems to hold no more than before.
 
 Follows "The qcow2 file format" (QEMU's docs/interop/qcow2.txt, snapshots): a snapshot has a copy of the L1 table, all
-that this names counts one user more, and nothing with more than one user is written to in place.
+that this names counts one user more, and nothing with more than one user is written to in place. Where that leaves a
+choice it is QEMU 7.2.22's: the copy of the table comes first, then the whole list of snapshots anew, and only then is
+the old list's room free again.
 """
 
 from __future__ import annotations
@@ -17,14 +19,16 @@ from labkit.model.disks.rounding import ceiling
 
 __all__ = ["Branched", "Leaf"]
 
+HEADER = 40  # bytes of a snapshot in the list
+EXTRA = 24  # bytes more: the memory's size, the disk's, and how many instructions the guest had done
+
 
 @dataclass(frozen=True)
 class Leaf:
-    """What a snapshot knows of the file: where each cluster of the disk lay, which tables there were, what was used."""
+    """What a snapshot knows of the file: where each cluster of the disk lay, and which tables there were."""
 
     places: dict[int, int]
     tables: frozenset[int]
-    used: frozenset[int]
 
 
 class Branched(Qcow2):
@@ -43,29 +47,43 @@ class Branched(Qcow2):
         self._shared: set[int] = set()
         self._shared_tables: set[int] = set()
         self._kept: set[int] = set()  # clusters of the file that some snapshot holds
+        self._names: list[str] = []
+        self._list = range(0)  # the clusters of the list of snapshots
 
-    def keep(self, state: int) -> Leaf:
+    def keep(self, name: str, state: int = 0) -> Leaf:
         """Take a snapshot, with `state` bytes of memory in it.
 
         The memory lies in the file as if it were written behind the disk's end, in clusters with L2 tables of its own;
-        then come the copy of the L1 table and the list of snapshots.
+        then come the copy of the L1 table and the list of snapshots. In that list each snapshot has the number of its
+        place as its mark, from 1 on.
         """
         clusters = ceiling(state, self.unit)
-        tables = ceiling(clusters, self._entries)
-        l1 = ceiling(ceiling(self.size, self.unit * self._entries) * 8, self.unit)
-        for count in (clusters, tables, l1, 1):
+        for count in (clusters, ceiling(clusters, self._entries)):
             if count:
                 self._wrote((self._allocate(count) + count) * self.unit)
-        leaf = Leaf(dict(self.places), frozenset(self._l2), frozenset(self._used))
+        table = ceiling(self.size, self.unit * self._entries) * ENTRY
+        self._wrote(self._allocate(ceiling(table, self.unit)) * self.unit + table)
+        self._names.append(name)
+        length = 0
+        for number, each in enumerate(self._names, 1):
+            length = ceiling(length, 8) * 8 + HEADER + EXTRA + len(str(number)) + len(each)
+        first, old = self._allocate(ceiling(length, self.unit)), self._list
+        self._list = range(first, first + ceiling(length, self.unit))
+        self._wrote(first * self.unit + length)
+        self._used.difference_update(old)
+        self._free = min(self._free, *old) if old else self._free
         self._shared, self._shared_tables = set(self.places), set(self._l2)
-        self._kept |= self._used
-        return leaf
+        self._kept = set(self._used)
+        return Leaf(dict(self.places), frozenset(self._l2))
 
     def go_back(self, leaf: Leaf) -> None:
-        """Let the disk be what it was; what only the time since then used becomes free, and the file stays as long."""
+        """Let the disk be what it was; what only the time since then used becomes free, and the file stays as long.
+
+        The file's own books stay: also a count of users that was made since then is still a count of users.
+        """
         self.places, self._l2 = dict(leaf.places), set(leaf.tables)
         self._shared, self._shared_tables = set(self.places), set(self._l2)
-        self._used = self._kept | leaf.used
+        self._used = self._kept | set(self._blocks.values()) | set(self._table)
         self.reopen()
 
     @property
@@ -74,6 +92,13 @@ class Branched(Qcow2):
         table = ceiling(self.size, self.unit * self._entries) * ENTRY
         others = len(self._used) - ceiling(table, self.unit)
         return others * self.unit + ceiling(table, BLOCK) * BLOCK
+
+    def growth(self, offset: int, length: int) -> int:
+        """How much more the store would have to give after such a write, copies of what snapshots have included."""
+        touched = range(offset // self.unit, (offset + length - 1) // self.unit + 1)
+        tables = {cluster // self._entries for cluster in touched}
+        new = sum(cluster in self._shared or cluster not in self.places for cluster in touched)
+        return self.unit * (new + len(tables - (self._l2 - self._shared_tables)))
 
     def write(self, offset: int, length: int) -> None:
         """Find room for what is written, a new cluster and a new L2 table also where a snapshot has the old one."""

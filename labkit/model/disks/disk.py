@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from labkit.host import HostError, Observation, Provenance, Row, mebibytes
 from labkit.host.chains import Reading
 from labkit.host.disks import FORMATS, Extent
 from labkit.model.arguments import checked_name
 from labkit.model.disks import parallels, vhd
+from labkit.model.disks.branched import Branched
 from labkit.model.disks.qcow2 import Qcow2
 from labkit.model.disks.raw import Raw
 from labkit.model.disks.reading import read_through
@@ -18,10 +19,13 @@ from labkit.model.disks.vdi import vdi
 from labkit.model.disks.vhdx import vhdx
 from labkit.model.disks.vmdk import vmdk
 
+if TYPE_CHECKING:
+    from labkit.model.pool import SimulatedPool
+
 __all__ = ["LARGEST", "MAKERS", "Allocator", "SimulatedDisk"]
 
 LARGEST = 4 << 40  # bytes
-LIMITS = {"vhd": vhd.LARGEST, "parallels": parallels.LARGEST}  # bytes; where a format or QEMU ends earlier
+LIMITS = {"vhd": vhd.LARGEST}  # bytes; where a format ends earlier; some depend on the cluster
 CLUSTERS = {"qcow2": Qcow2.CLUSTERS, "parallels": parallels.CLUSTERS}  # bytes; the formats where one may choose
 
 
@@ -107,6 +111,8 @@ class SimulatedDisk:
             remedy = "It is a power of two from 512 to 2097152 bytes." if format in CLUSTERS else "Leave cluster out."
             raise HostError(f"A {format} disk cannot have clusters of {cluster!r:.40} bytes.", remedy)
         largest = min(LARGEST, LIMITS.get(format, LARGEST))
+        if format == "parallels":
+            largest = parallels.largest(cluster or parallels.DEFAULT_CLUSTER)
         if format == "qcow2":
             largest = min(largest, Qcow2.largest(cluster or Qcow2.DEFAULT_CLUSTER))
         if not 512 <= asked <= largest:
@@ -122,7 +128,8 @@ class SimulatedDisk:
         self.overlays: list[SimulatedDisk] = []  # that lie over it
         self.writes: list[tuple[int, int]] = []
         self.snapshots: tuple[str, ...] = ()
-        self._list = range(0)  # the clusters of the file that name them
+        self.pool: SimulatedPool | None = None  # in which its file lies
+        self.layers: list[Allocator] = []  # the files that external snapshots have left below the one it has now
         self.make_beside: Callable[..., SimulatedDisk] = SimulatedDisk  # a host puts its own way of making disks here
 
     def __repr__(self) -> str:
@@ -150,6 +157,11 @@ class SimulatedDisk:
         """Take what the guest that has the disk writes: its hypervisor keeps the file open all the time."""
         self._file.write(offset, length)
         self.writes.append((offset, length))
+
+    @property
+    def unit(self) -> int:
+        """Bytes of the disk that get and lose their room in the file together."""
+        return self._file.unit
 
     def discarded_inside(self, offset: int, length: int) -> None:
         """Give back what the guest that has the disk does not need any more."""
@@ -225,8 +237,6 @@ class SimulatedDisk:
 
     def keep(self, name: str) -> None:
         """Keep what the disk shows now as a snapshot inside its file; see `labkit.host.Disk.keep`."""
-        from labkit.model.disks.keeping import keep  # late: that file needs the formats
-
         self._look()
         if self.machine:
             raise HostError(f"{self.machine} has the disk {self.name}.", "Stop that machine first.")
@@ -235,7 +245,11 @@ class SimulatedDisk:
         if checked_name(name) in self.snapshots:
             raise HostError(f"{self.name} has a snapshot {name} already.", "Take another name.")
         self.snapshots = (*self.snapshots, name)
-        self._file, self._list = keep(self._file, list(self.snapshots), self._list)
+        file = self._file if isinstance(self._file, Branched) else Branched(self._file)
+        file.reopen()
+        file.keep(name)
+        file.reopen()
+        self._file = file
 
     @property
     def needs_backing(self) -> bool:
