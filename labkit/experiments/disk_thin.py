@@ -93,7 +93,8 @@ CLUSTERS = {
     size: f"{size} B" if size < 1024 else f"{size >> 10} KiB" if size < MEBI else f"{size >> 20} MiB"
     for size in (1 << bits for bits in range(9, 22))
 }  # bytes, and how that is written
-# What a format, or QEMU 7.2's map of it, has room for at the most, in bytes; qcow2's depends on the cluster, and Parallels' too.
+# What a format, or QEMU 7.2's map of it, has room for at the most, in bytes; qcow2's depends on the
+# cluster, and that of a Parallels file with small ones too.
 LARGEST = {"vhd": 0xFF000000 * 512, "parallels": (1 << 40) - 512}
 LONGEST_L1 = 32 * MEBI
 MOST_CLUSTERS = 536_870_768  # of a Parallels file: QEMU 7.2 opens none with more, as tried

@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from labkit.host.disks import Disk
 from labkit.host.loads import Load
+from labkit.host.networks import Port
 from labkit.host.observations import HostKind, Observation
 from labkit.host.snapshots import Kind, Snapshot
 from labkit.host.words import Ability
@@ -155,6 +156,7 @@ class Host(Protocol):
         reservation: float = 0.0,
         maximum_vcpus: int | None = None,
         disks: Sequence[Disk] = (),
+        nics: Sequence[Port] = (),
     ) -> Machine:
         """Make a machine and switch it on.
 
@@ -181,6 +183,9 @@ class Host(Protocol):
         disks : sequence of Disk, optional
             Disks of this host that no other machine has: its guest sees each under the disk's name. While the machine
             is there, only its guest writes to them; when it stops they are left as they are.
+        nics : sequence of Port, optional
+            The ports of this host's networks that it is plugged into, a card for each; for a host that `can` do
+            ``"networks"``.
 
         Raises
         ------
@@ -234,7 +239,8 @@ class Host(Protocol):
         """Whether the host can do something, such as ``"shares"``, and how, or why not.
 
         Those of CPUs are ``"shares"``, ``"pin"``, ``"cap"``, ``"reservation"``, ``"hot-add"`` and ``"requests"``.
-        Those of disks are ``"disks"`` and ``"throttle"``.
+        Those of disks are ``"disks"`` and ``"throttle"``; those of networks are ``"networks"``, ``"firewall"``,
+        ``"shaping"`` and ``"routers"`` (`labkit.host.networks`).
         Those of memory are ``"balloon"``, ``"filling"`` (it takes a `MemoryLoad`) and ``"sharing"``: a host that can do
         the last has a call ``share_pages(rate)``, which takes a number of pages per second to look at and gives a
         `labkit.host.memory.PageSharing`. What more some hosts can do: ``"programs"`` and ``"boots"``

@@ -7,6 +7,7 @@ The JavaScript is in `js/src/console.js`.
 
 from __future__ import annotations
 
+import sys
 import contextvars
 import re
 import threading
@@ -213,6 +214,8 @@ class Console(anywidget.AnyWidget):
 
     def close(self) -> None:
         """Let go of the console, and take it off the page."""
+        if sys.is_finalizing():  # Python is on its way out, and takes the stream with it
+            return
         if self._terminal:
             self._terminal.close()
         super().close()

@@ -107,7 +107,7 @@ def test_what_a_pool_cannot_do_is_said(host):
         pool.disk("data", "8 MiB", format="vmdk")
     with pytest.raises(HostError, match="would be less"):
         pool.grow("512 KiB")
-    with pytest.raises(HostError, match="1073741824"):
+    with pytest.raises(HostError, match="to 1,024 MiB"):
         host.pool("2 GiB")
     pool.remove()
     with pytest.raises(HostError, match="removed"):

@@ -173,7 +173,7 @@ class SimulatedDisk:
 
     @property
     def store_bytes(self) -> int | None:
-        """How much the store gives the file in whole blocks, in bytes; None for formats that are not modelled so far."""
+        """How much the store gives the file in whole blocks, in bytes; None for formats that are not modelled."""
         self._there()
         return getattr(self._file, "store_bytes", None)
 
