@@ -9,7 +9,8 @@ have `LABELS` (words for its quantities), `HEADLINE` (the quantity to be read al
 there will be), `needs(settings)` (where what it asks of a host depends on them), `simulated_host(settings)` (how the
 simulated host is opened for it) and `intervals(settings)` (half the widths of 95% confidence intervals, by machine and
 quantity, where a row is a mean that chance decides). One that has no bound says why in `UNBOUNDED`; one of whose
-machines a live host has not all names the others in `SIMULATED_ONLY`.
+machines a live host has not all names the others in `SIMULATED_ONLY`. One whose rows are no machines says in `ROWS`
+what each is, such as ``"layer"``; `steps(settings)` says how many steps a live run tells besides starting machines.
 Where ``"networks"`` is among what it needs, `live_host` opens a host that has them.
 To add one: write the file, and add its name to `NAMES`.
 """

@@ -43,6 +43,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from labkit.experiments import disk_sizes, writes
+from labkit.experiments.disk_thin import VHDX
 from labkit.experiments.needs import ask
 from labkit.experiments.settings import SettingError, choice, integer, size, words
 from labkit.host import Host, Machine, Observation, Row
@@ -62,6 +63,7 @@ __all__ = [
     "adjust",
     "bounds",
     "machines",
+    "notes",
     "prepare",
     "run",
     "theory",
@@ -82,10 +84,7 @@ QUANTITIES = {
 }
 LABELS = {
     "file_bytes": ("Length of the file", "Look at which of the two files is longer, and by how many units."),
-    "guest_bytes": (
-        "Data by the map",
-        "Look at how much of the disk has room of its own. (Of a vhdx file QEMU tells only that all of it is data.)",
-    ),
+    "guest_bytes": ("Data by the map", "Look at how much of the disk has room of its own, before and after."),
     "disk_bytes": ("Size as the guest sees it", "Look at whether the guest's disk is still as large as it was."),
     "snapshots": ("Snapshots inside the file", "Look at how many snapshots the copy still has.", "snapshots"),
     "needs_backing": ("Needs another file", "1 where the disk still leans on another file.", "1 or 0"),
@@ -153,6 +152,11 @@ def bounds(settings: Settings) -> dict[str, float]:
 def machines(settings: Settings) -> int:
     """How many guests there will be: none."""
     return 0
+
+
+def notes(settings: Settings) -> list[str]:
+    """What is to be known of the numbers with just these settings."""
+    return [VHDX] if "vhdx" in (settings.source, settings.target) else []
 
 
 def theory(settings: Settings, weights: Mapping[str, float] | None = None) -> dict[tuple[str, str], float]:

@@ -62,6 +62,7 @@ __all__ = [
     "adjust",
     "bounds",
     "machines",
+    "notes",
     "prepare",
     "run",
     "theory",
@@ -78,12 +79,10 @@ LABELS = {
         "Length of the file",
         "Look at how much more than was written it takes, and in which steps it grows.",
     ),
-    "guest_bytes": (
-        "Data by the map",
-        "Look at how much of the disk has room of its own. (Of a vhdx file QEMU tells only that all of it is data.)",
-    ),
+    "guest_bytes": ("Data by the map", "Look at how much of the disk has room of its own."),
 }
 BOUNDS = {"file_bytes": 0.0, "guest_bytes": 0.0}
+VHDX = "data by the map: of a vhdx file QEMU tells only that all of the disk is data, however little the file holds"
 
 MEBI = 1 << 20
 USUAL = "usual"
@@ -179,6 +178,11 @@ def bounds(settings: Settings) -> dict[str, float]:
 def machines(settings: Settings) -> int:
     """How many guests there will be: none."""
     return 0
+
+
+def notes(settings: Settings) -> list[str]:
+    """What is to be known of the numbers with just these settings."""
+    return [VHDX] if settings.format == "vhdx" else []
 
 
 def theory(settings: Settings, weights: Mapping[str, float] | None = None) -> dict[tuple[str, str], float]:

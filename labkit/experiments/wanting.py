@@ -17,7 +17,7 @@ def wanted(names: list[str], steps: int, low: float, high: float, seed: int) -> 
     `low` and the square of a random number from 0 to 1 of what is between `low` and `high`.
 
     They stay for several looks of a governor, as it can only answer to what it has seen. Were others there at every
-    third to sixth look, no rule but Hyper-V's would leave machines less short than fixed parts do, on average of seeds.
+    third to sixth look, a rule would gain far less on fixed parts, or nothing: the lesson says how much.
 
     Parameters
     ----------

@@ -213,7 +213,11 @@ class LivePool:
         """Remove its disks, and the pool. Removing it twice is no error."""
         if self._removed:
             return
-        for disk in reversed(self._shelf.here()):  # what lies over another was made after it
+        disks = self._shelf.here()
+        for disk in disks:
+            if disk.machine is not None:  # before any is gone
+                raise HostError(f"{disk.machine.name} has the disk {disk.name}.", "Stop that machine first.")
+        for disk in reversed(disks):  # what lies over another was made after it
             disk.remove()
         self._close()
 

@@ -7,9 +7,9 @@ The JavaScript is in `js/src/console.js`.
 
 from __future__ import annotations
 
-import sys
 import contextvars
 import re
+import sys
 import threading
 import time
 from collections.abc import Callable

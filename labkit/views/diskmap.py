@@ -17,7 +17,7 @@ from labkit.views.picture import Picture
 __all__ = ["MOST_SQUARES", "WIDE", "disk_map", "drawing", "filled", "size_in_words", "words"]
 
 MOST_SQUARES = 1024
-_COLUMNS, _SIDE = 32, 13.0
+_COLUMNS, _SIDE = 32, 12.0  # px; two drawings are to fit beside each other
 _BAR, _EDGE = 16.0, 1.0
 _SLIVER = 2.0  # the least height of what is filled at all; less would not be seen
 _COLOUR = "#0072B2"
@@ -135,11 +135,11 @@ def _below(size: int, file_bytes: int, parts: Sequence[float]) -> str:
     whole, some = sum(part >= 1 for part in parts), sum(0 < part < 1 for part in parts)
     counted = (
         (1.0, whole, "full: the file has room for all of it"),
-        (0.0, some, "a sliver, or more: the file has room for a part of this square"),
+        (0.0, some, "in part, by a sliver or more: the file has room for a part of this square"),
         (None, len(parts) - whole - some, "empty: the guest reads zeros, and nobody keeps them"),
     )
     keys = "".join(
-        f'<div style="display:flex;gap:6px;align-items:center">{_key(part)}<span>{count:,} {means}</span></div>'
+        f'<div style="display:flex;gap:6px;align-items:flex-start">{_key(part)}<span>{count:,} {means}</span></div>'
         for part, count, means in counted
     )
     return (
@@ -153,7 +153,7 @@ def _key(part: float | None) -> str:
     """One square, for the legend."""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" aria-hidden="true" width="{_SIDE + 2:g}" height="{_SIDE + 2:g}" '
-        f'viewBox="-1 -1 {_SIDE + 2:g} {_SIDE + 2:g}" style="flex:none">{_grid(1)}'
+        f'viewBox="-1 -1 {_SIDE + 2:g} {_SIDE + 2:g}" style="flex:none;margin-top:2px">{_grid(1)}'
         f"{'' if part is None else _square(0, part)}</svg>"
     )
 

@@ -223,8 +223,10 @@ def build(
     where = [simulated] if outcome.simulated else []
     if outcome.live or outcome.why_not_live:
         where.append(live)
+    where += getattr(outcome.experiment, "notes", lambda _settings: [])(outcome.settings)
     if notice := text.disturbed_line(outcome.live, text.untroubled(outcome.experiment)):
         where.append(notice)
+    where += memory.states(outcome)
     frame = {
         "serial": serial,
         "mode": "live" if outcome.live else "simulated",

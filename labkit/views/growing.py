@@ -108,8 +108,8 @@ def _column(name: str, disk: Disk) -> tuple[str, str]:
 def _beside(*columns: tuple[str, str]) -> tuple[str, str]:
     """The columns beside each other, or one below the other where the page is narrow.
 
-    Their width does not hang on that of the place they are in: the picture while the disk grows is as large as the
-    last one, which may lie in a card with a border.
+    Their width does not hang on that of the place they are in, and a card of the lesson makes room for a figure: the
+    picture while the disk grows is as large as the last one.
     """
     parts = []
     for svg, said in columns:
@@ -119,7 +119,7 @@ def _beside(*columns: tuple[str, str]) -> tuple[str, str]:
             f'<figure style="flex:none;width:{WIDE:g}px;max-width:100%;margin:0">'
             f'<figcaption style="font-weight:700;margin:0 0 4px">{heading}</figcaption>{below}</figure>'
         )
-    page = f'<div style="display:flex;flex-wrap:wrap;gap:16px 24px">{"".join(parts)}</div>'
+    page = f'<div class="labkit-figure" style="display:flex;flex-wrap:wrap;gap:16px 24px">{"".join(parts)}</div>'
     return page, "\n".join(said for _svg, said in columns)
 
 

@@ -129,7 +129,8 @@ def _seen(outcome: Outcome, column: str) -> dict[str, dict[str, float]]:
     names = {row["machine"] for row in outcome.rows}
     seen: dict[str, dict[str, float]] = {}
     for line in observed.series if observed else ():
-        if line.quantity in _KNOWN and line.machine in names and line.values:
+        ours = line.quantity in _KNOWN and line.unit == "MiB"  # a pool of disks tells what is `used`, too, in B
+        if ours and line.machine in names and line.values:
             seen.setdefault(line.machine, {})[line.quantity] = line.values[-1]
     over_time = set(seen)
     for row in outcome.rows:

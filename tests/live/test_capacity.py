@@ -113,3 +113,18 @@ def test_a_real_limit():
         f"{free + 1} MiB", f"{free} MiB"
     )
     assert "Stop other machines or programs" in refused
+
+
+def test_what_stores_in_memory_may_take_is_not_given_to_machines(monkeypatch):
+    monkeypatch.setattr(capacity, "stores", set())
+    monkeypatch.setattr(capacity, "free_memory", lambda: 4000.0)
+    before = capacity.carries(128)
+    assert before == (4000 - capacity.RESERVE) // (128 + capacity.OVERHEAD)
+    capacity.stores.update({lambda: 1000.0, lambda: 500.5})
+    assert capacity.promised_to_stores() == 1500.5
+    assert capacity.carries(128) == (2500 - capacity.RESERVE - 1) // (128 + capacity.OVERHEAD) < before
+    capacity.require(1500, 0.0, 0)
+    with pytest.raises(HostError, match="1510 MiB are promised"):
+        capacity.require(1571, 10.0, 0)
+    capacity.stores.add(lambda: 9000.0)
+    assert capacity.carries(128) == 0

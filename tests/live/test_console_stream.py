@@ -1,4 +1,4 @@
-"""A machine's serial port as a stream: both ways, held by one, ended with the machine, and nothing lost from its log."""
+"""A machine's serial port as a stream: both ways, held by one, ended with the machine, nothing lost from its log."""
 
 import subprocess
 import sys

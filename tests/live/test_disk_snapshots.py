@@ -1,4 +1,4 @@
-"""The model's snapshots inside a qcow2 file against those of qemu-img: the length of the file after any order of acts."""
+"""The model's snapshots inside a qcow2 file against those of qemu-img: how long the file is after any acts."""
 
 import subprocess
 

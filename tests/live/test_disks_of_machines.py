@@ -44,7 +44,7 @@ def test_a_disk_of_another_host_is_refused(host):
 
 
 def test_what_the_store_could_not_hold_is_refused(host):
-    with pytest.raises(HostError, match="could fill"):
+    with pytest.raises(HostError, match="huge may take 2097151 MiB more"):
         host.create("m1", disks=[host.disk("huge", "2097152 MiB")])
     assert not host.machines
 

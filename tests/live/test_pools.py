@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from labkit.host import HostError
-from labkit.live import pools
+from labkit.live import capacity, pools
 
 pytestmark = pytest.mark.live
 
@@ -172,3 +172,41 @@ def test_the_exercise_can_be_done_on_real_guests():
     verdict = below_goal({"web": 12, "mail": 10}, lambda host, _pool: host.machines["web"].volume("web-data").trim())
     assert verdict.done, verdict.said
     assert "On real guests" in verdict.said
+
+
+def test_what_one_guest_has_written_is_all_counted(host):
+    pool = host.pool("8 MiB")
+    guest = host.create("m1", disks=[pool.disk("d1", "64 MiB")])
+    seen = pool.fill([guest], rate="64 MiB", amount="256 KiB").watch(60)
+    assert seen.value("pool", "used") == EMPTY + TABLE + 262144
+
+
+def test_a_paused_guest_is_said_to_be_paused(host):
+    pool = host.pool("2 MiB")
+    guest = host.create("m1", disks=[pool.disk("d1", "64 MiB")])
+    with pytest.raises(HostError, match="is paused: its pool has no room.*resume"):
+        guest.write("d1", [(at * MEBI, MEBI) for at in range(4)])
+    with pytest.raises(HostError, match="is paused: its pool has no room"):
+        guest.execute(["true"])
+    pool.grow("8 MiB")
+    guest.resume()
+    assert guest.execute(["echo", "on"]).output == "on\n"
+
+
+def test_what_a_pool_may_still_take_is_promised(host, monkeypatch):
+    before = capacity.promised_to_stores()
+    pool = host.pool("512 MiB")
+    pool.disk("data", "64 MiB").write(0, 4 * MEBI)
+    assert pool.disks["data"].guest_bytes == 4 * MEBI
+    assert capacity.promised_to_stores() == before + (512 * MEBI - pool.used) / MEBI
+    monkeypatch.setattr(capacity, "free_memory", lambda: capacity.RESERVE + 1000.0 + before)
+    with pytest.raises(HostError, match=r"508 MiB are promised|507 MiB are promised"):
+        host.pool("512 MiB")
+    with pytest.raises(HostError, match="promised to machines that run and to pools"):
+        host.create("m1", memory="512 MiB")
+    with pytest.raises(HostError, match="promised"):
+        pool.grow("1 GiB")
+    pool.grow("600 MiB")
+    pool.remove()
+    assert capacity.promised_to_stores() == before
+    host.pool("512 MiB").remove()

@@ -10,7 +10,7 @@ import pytest
 import labkit
 from labkit.experiments import snapshot_consistency, snapshot_revert
 from labkit.host import CpuLoad, HostError
-from labkit.live import guardian
+from labkit.live import guardian, snapshots
 
 pytestmark = pytest.mark.live
 
@@ -71,7 +71,7 @@ def test_back_and_forth_the_guest_knows_what_time_it_is(host, kind):
     files = {path.name for path in disk.path.parent.iterdir()}
     last = machine.snapshots["two"]
     machine.stop()
-    with pytest.raises(HostError, match="no snapshot of web"):
+    with pytest.raises(HostError, match="web has been switched off"):
         machine.revert(last)
     assert not any(name.endswith(".memory") for name in {path.name for path in disk.path.parent.iterdir()})
     if kind == "external":
@@ -124,3 +124,73 @@ def test_killed_in_the_middle_of_it_leaves_nothing(host):
             assert time.monotonic() < ends, "the guardian did not clear up"
             time.sleep(0.05)
         assert not guardian.processes_of(root)
+
+
+def test_a_disk_in_a_pool_goes_back_within_its_pool(host, monkeypatch):
+    if not (able := host.can("pool")):
+        pytest.skip(able.reason)
+    pool = host.pool("16 MiB")
+    disk = pool.disk("data", "8 MiB")
+    machine = host.create("web", disks=[disk])
+    machine.write("data", [(0, 65536)])
+    place, before = disk.path.parent, pool.used
+    snapshot = machine.snapshot("one", kind="external")
+    assert disk.path.parent == place and pool.used > before
+    machine.write("data", [(65536, 1 << 20)])
+    written = pool.used
+    assert written >= before + (1 << 20)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(snapshots, "run_tool", lambda *words: (Path(words[-1]).touch(), no_room())[1])
+        with pytest.raises(HostError, match="no room"):
+            machine.revert(snapshot)
+    assert machine.state == "running" and machine.execute(["echo", "here"]).output == "here\n"
+    assert len(list(place.iterdir())) == 2, "half a layer was left"
+
+    machine.revert(snapshot)
+    assert machine.state == "running" and disk.path.parent == place
+    assert before < pool.used <= written - (1 << 20)
+    machine.write("data", [(0, 65536)])
+    machine.stop()
+    over = host.disk("over", backing=disk)
+    assert over.path.parent == place and pool.disks == {"data": disk, "over": over}
+    assert over.map()[0].depth == 1
+    pool.remove()
+    assert not host.shelf._disks
+
+
+def no_room():
+    raise HostError("There is no room.")
+
+
+def test_records_are_found_in_a_snapshot_of_a_disk_in_a_pool(host):
+    if not (able := host.can("pool")):
+        pytest.skip(able.reason)
+    machine = host.create("web", disks=[host.pool("48 MiB").disk("data", "16 MiB")])
+    machine.keep_records("data", 5, "both")
+    found = machine.records_in(machine.snapshot("one", kind="disk-only"), "data", 5)
+    assert (found["log"], found["table"], found["damaged"]) == (5, 5, 0)
+
+
+def test_a_guest_that_held_still_goes_on(host, monkeypatch):
+    def frozen():
+        return machine.agent.call("guest-fsfreeze-status")
+
+    machine = host.create("web", disks=[host.disk("data", "16 MiB")])
+    nothing = machine.snapshot("nothing", kind="disk-only", freeze=True)
+    assert not nothing.frozen and "written down" not in repr(nothing)
+    assert any("0 were frozen" in line for line in host.journal())
+    volume = machine.volume("data")
+    with monkeypatch.context() as patched:
+        patched.setattr(snapshots, "_description", lambda *_: (seen.append(frozen()), "<no snapshot")[1])
+        seen = []
+        with pytest.raises(HostError, match="take a snapshot"):
+            machine.snapshot("bad", kind="external", freeze=True)
+    assert seen == ["frozen"] and frozen() == "thawed"
+    volume.save("one", "64 KiB")
+    good = machine.snapshot("good", kind="external", freeze=True)
+    assert good.frozen and frozen() == "thawed"
+    machine.revert(good)
+    assert frozen() == "thawed"
+    volume.save("two", "64 KiB")
+    assert set(volume.files) == {"one", "two"}

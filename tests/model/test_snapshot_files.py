@@ -114,7 +114,7 @@ WAYS = {
 @pytest.mark.parametrize("format", ["qcow2", "raw"])
 @pytest.mark.parametrize("way", WAYS)
 def test_a_full_pool_stops_the_machine_whichever_way_it_writes(host, way, format):
-    pool = host.pool(ROOM)
+    pool = host.pool("5 MiB")
     machine = made(host, "16 MiB", pool, format=format)
     with pytest.raises(HostError, match=r"web is paused: its pool has no room\. Let it grow, then machine\.resume\(\)"):
         WAYS[way](machine)
@@ -139,7 +139,7 @@ def test_a_full_pool_stops_the_machine_whichever_way_it_writes(host, way, format
 
 
 def test_going_back_is_a_way_out_of_a_full_pool(host):
-    pool = host.pool(ROOM)
+    pool = host.pool("5 MiB")
     machine = made(host, "16 MiB", pool)
     volume = machine.volume("web-data")
     volume.save("small", 1)
@@ -153,7 +153,7 @@ def test_going_back_is_a_way_out_of_a_full_pool(host):
 
 @pytest.mark.parametrize("kind", ["internal", "external"])
 def test_a_snapshot_for_which_there_is_no_room_leaves_everything_as_it_was(host, kind):
-    pool = host.pool(EMPTY + TABLE + MEBI)
+    pool = host.pool(f"{EMPTY + TABLE + MEBI} B")
     machine = made(host, "16 MiB", pool)
     machine.volume("web-data").save("x", 1)
     seen, used, length = machine.volume("web-data").files, pool.used, machine.disks["web-data"].file_bytes

@@ -73,3 +73,16 @@ def test_a_pattern_of_writes_fits_into_its_box():
     box = slider(Panel("disk-thin", writes=pattern), "writes")
     room = int(box.layout.width.removesuffix("px")) - int(float(box.style.description_width.removesuffix("px")))
     assert room > 8 * len(pattern)
+
+
+def test_a_pool_of_disks_is_not_taken_for_memory():
+    panel = Panel("disk-pool")
+    assert panel.view.frame["memory"] is None and "memory of" not in panel._text_twin()
+
+
+def test_what_qemu_tells_of_a_vhdx_is_said_beside_it():
+    panel = Panel("disk-thin")
+    assert not any("vhdx" in line for line in panel.view.frame["where"])
+    slider(panel, "format").value = "vhdx"
+    assert "of a vhdx file QEMU tells only that all of the disk is data" in panel.view.frame["where"][-1]
+    assert any("vhdx" in line for line in Panel("disk-convert", target="vhdx").view.frame["where"])

@@ -50,9 +50,9 @@ def test_a_disk_of_the_simulated_host():
         "Of 1,024 squares of 1 MiB each 2 are filled, 1 in part, 1,021 empty."
     )
     assert repr(picture) in picture.html and 'role="img"' in picture.html
-    # 64 KiB of 1 MiB are a sixteenth of 12 px, less than can be seen: it is drawn 2 px high.
-    assert heights(drawn_alone(picture.html)) == [2, 12, 12]
-    for said in ("2 full: ", "1 a sliver, or more: ", "1,021 empty: ", "2.4 MiB, on 1 GiB promised"):
+    # 64 KiB of 1 MiB are a sixteenth of 11 px, less than can be seen: it is drawn 2 px high.
+    assert heights(drawn_alone(picture.html)) == [2, 11, 11]
+    for said in ("2 full: ", "1 in part, by a sliver or more: ", "1,021 empty: ", "2.4 MiB, on 1 GiB promised"):
         assert said in picture.html
 
 
@@ -70,16 +70,16 @@ def test_a_square_is_as_high_as_it_is_full():
     unit = 65536
     disk = [Extent(0, unit // 5, True), Extent(unit, unit // 2, True), Extent(2 * unit, unit - 64, True)]
     first, second, third = heights(drawn_alone(drawing("d", 4 * unit, unit, disk)[0]))
-    assert first == pytest.approx(12 / 5, abs=0.01) and second == 6
-    assert third == 11, "what is not full does not look full"
+    assert first == pytest.approx(11 / 5, abs=0.01) and second == 5.5
+    assert third == 10, "what is not full does not look full"
 
 
 def test_every_square_has_its_lines():
     svg, _said = drawing("d", 40 * 65536, 65536, [])
     path = re.search(r'<path d="(.*?)"', svg)[1]
-    assert re.findall(r"M0 (\d+)H(\d+)", path) == [("0", "416"), ("13", "416"), ("26", "104")]
+    assert re.findall(r"M0 (\d+)H(\d+)", path) == [("0", "384"), ("12", "384"), ("24", "96")]
     downs = re.findall(r"M(\d+) 0V(\d+)", path)
-    assert len(downs) == 33 and [down for _at, down in downs] == ["26"] * 9 + ["13"] * 24
+    assert len(downs) == 33 and [down for _at, down in downs] == ["24"] * 9 + ["12"] * 24
 
 
 def test_a_disk_of_any_size_fits_the_page():
@@ -89,4 +89,4 @@ def test_a_disk_of_any_size_fits_the_page():
         svg = drawn_alone(svg)
         assert "<text" not in svg, "letters in a drawing shrink with it"
         width, height = map(float, re.search(r'viewBox="\S+ \S+ (\S+) (\S+)"', svg).groups())
-        assert width == 418 and height < 600
+        assert width == 386 and height < 600

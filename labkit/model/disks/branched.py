@@ -25,10 +25,14 @@ EXTRA = 24  # bytes more: the memory's size, the disk's, and how many instructio
 
 @dataclass(frozen=True)
 class Leaf:
-    """What a snapshot knows of the file: where each cluster of the disk lay, and which tables there were."""
+    """What a snapshot knows of the file.
+
+    Where each cluster of the disk lay, which tables there were, and how many more for a machine's memory.
+    """
 
     places: dict[int, int]
     tables: frozenset[int]
+    memory_tables: int = 0
 
 
 class Branched(Qcow2):
@@ -49,20 +53,21 @@ class Branched(Qcow2):
         self._kept: set[int] = set()  # clusters of the file that some snapshot holds
         self._names: list[str] = []
         self._list = range(0)  # the clusters of the list of snapshots
+        self._l1_entries = ceiling(self.size, self.unit * self._entries)
+        self._l1 = range(3, 3 + ceiling(self._l1_entries * ENTRY, self.unit))  # where it lies in a new file
+        self._memory_tables = 0  # L2 tables for a machine's memory, behind the disk's end
+        self._own_tables = True  # whether these are no snapshot's
 
     def keep(self, name: str, state: int = 0) -> Leaf:
         """Take a snapshot, with `state` bytes of memory in it.
 
-        The memory lies in the file as if it were written behind the disk's end, in clusters with L2 tables of its own;
-        then come the copy of the L1 table and the list of snapshots. In that list each snapshot has the number of its
-        place as its mark, from 1 on.
+        The copy of the L1 table and the list of snapshots come behind the memory. In that list each snapshot has the
+        number of its place as its mark, from 1 on. The memory is struck out of the disk's own tables then: they are
+        the snapshot's as well, and so are copied first, which may take the place that the old list had.
         """
-        clusters = ceiling(state, self.unit)
-        for count in (clusters, ceiling(clusters, self._entries)):
-            if count:
-                self._wrote((self._allocate(count) + count) * self.unit)
-        table = ceiling(self.size, self.unit * self._entries) * ENTRY
-        self._wrote(self._allocate(ceiling(table, self.unit)) * self.unit + table)
+        self._put_memory(ceiling(state, self.unit))
+        length = self._l1_entries * ENTRY
+        self._wrote(self._allocate(ceiling(length, self.unit)) * self.unit + length)
         self._names.append(name)
         length = 0
         for number, each in enumerate(self._names, 1):
@@ -70,11 +75,36 @@ class Branched(Qcow2):
         first, old = self._allocate(ceiling(length, self.unit)), self._list
         self._list = range(first, first + ceiling(length, self.unit))
         self._wrote(first * self.unit + length)
-        self._used.difference_update(old)
-        self._free = min(self._free, *old) if old else self._free
+        self._give_back(old)
         self._shared, self._shared_tables = set(self.places), set(self._l2)
         self._kept = set(self._used)
-        return Leaf(dict(self.places), frozenset(self._l2))
+        leaf = Leaf(dict(self.places), frozenset(self._l2), self._memory_tables)
+        for _ in range(self._memory_tables if state else 0):
+            self._wrote((self._allocate(1) + 1) * self.unit)
+        self._own_tables = bool(state)
+        return leaf
+
+    def _put_memory(self, clusters: int) -> None:
+        """Write a machine's memory behind the disk's end, a cluster at a time, with the tables that it needs there."""
+        for table in range(ceiling(clusters, self._entries)):
+            needed = ceiling(self.size, self.unit * self._entries) + table + 1
+            if needed > self._l1_entries:  # a longer L1 table elsewhere: half as long again, until it is enough
+                while needed > self._l1_entries:
+                    self._l1_entries = ceiling(self._l1_entries * 3, 2)
+                old, count = self._l1, ceiling(self._l1_entries * ENTRY, self.unit)
+                self._l1 = range(first := self._allocate(count), first + count)
+                self._wrote(first * self.unit + self._l1_entries * ENTRY)
+                self._give_back(old)
+            if table >= self._memory_tables or not self._own_tables:
+                self._wrote((self._allocate(1) + 1) * self.unit)
+            for _ in range(min(self._entries, clusters - table * self._entries)):
+                self._wrote((self._allocate(1) + 1) * self.unit)
+        self._memory_tables = max(self._memory_tables, ceiling(clusters, self._entries))
+
+    def _give_back(self, clusters: range) -> None:
+        """Let clusters of the file be free."""
+        self._used.difference_update(clusters)
+        self._free = min([self._free, *clusters])
 
     def go_back(self, leaf: Leaf) -> None:
         """Let the disk be what it was; what only the time since then used becomes free, and the file stays as long.
@@ -83,13 +113,14 @@ class Branched(Qcow2):
         """
         self.places, self._l2 = dict(leaf.places), set(leaf.tables)
         self._shared, self._shared_tables = set(self.places), set(self._l2)
+        self._memory_tables, self._own_tables = leaf.memory_tables, False
         self._used = self._kept | set(self._blocks.values()) | set(self._table)
         self.reopen()
 
     @property
     def store_bytes(self) -> int:
         """What the store gives the file: what snapshots have counts, too, whether the disk still has it or not."""
-        table = ceiling(self.size, self.unit * self._entries) * ENTRY
+        table = self._l1_entries * ENTRY
         others = len(self._used) - ceiling(table, self.unit)
         return others * self.unit + ceiling(table, BLOCK) * BLOCK
 

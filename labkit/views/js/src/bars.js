@@ -12,7 +12,7 @@ export function bars(frame, quantity, width, prefix, describedBy) {
     .filter(({ index }) => shown.some((column) => quantity[column][index] != null));
   const many = rows.length > 8;
   const thick = many ? 10 : 11; // the numbers beside the bars are 10 px high
-  const left = Math.min(90, 14 + 7 * Math.max(2, ...rows.map(({ machine }) => machine.name.length)));
+  const left = Math.min(96, 14 + 7.8 * Math.max(2, ...rows.map(({ machine }) => machine.name.length)));
   const digits = shown.flatMap((column) => quantity[column].map((v) => grouped(v ?? 0, quantity.places).length));
   const short = (many ? 34 : 42) + (quantity.unit === "CPU" || quantity.unit === "1" ? 0 : 12);
   const right = Math.max(short, 6.4 * Math.max(...digits) + 8);
