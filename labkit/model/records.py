@@ -31,7 +31,10 @@ FILES = ("log", "table")
 
 @dataclass(frozen=True)
 class Found:
-    """What a disk has: the records of each file, and whether its journal is to be replayed."""
+    """What a disk has: the records of each file, and whether its journal is to be replayed.
+
+    The records come out of the model; of the journal it is stated, not computed: 1 after anything but a freeze.
+    """
 
     records: Mapping[str, frozenset[int]]
     recovery: int

@@ -149,14 +149,18 @@ class Past:
         host.pass_time_until(keeper.enough, None)
 
     def records_in(self, snapshot: Snapshot, disk: str, count: int) -> dict[str, int]:
-        """What another machine finds on the disk as the snapshot has it."""
+        """What another machine finds on the disk as the snapshot has it.
+
+        The records are worked out from the page cache and the clock. `recovery` and `damaged` are not: they are stated.
+        The first is what ext4's INCOMPAT_RECOVER means, the second what a journal is there for, and no block of a file
+        system is modelled from which either could come out otherwise. Only a live host can find damage.
+        """
         found = self._of(snapshot).found.get(disk)
         if found is None:
             raise HostError(f"Nobody kept records on the disk {disk}.", "Begin with keep_records.")
         self._machine.host.create("judge").stop()  # whoever looks is another machine
         asked = set(range(1, count + 1))
         numbers = {file: len(asked & there) for file, there in found.records.items()}
-        # What the journal has is whole or not there at all: the check finds nothing, whatever was lost.
         return {"recovery": found.recovery, "damaged": 0, **numbers}
 
     def end(self) -> None:

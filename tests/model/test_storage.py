@@ -5,9 +5,11 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from simpy import Environment
 
 import labkit
 from labkit.host import DiskLoad, HostError
+from labkit.model.storage import Bucket
 
 
 def poured(iops: float, depth: int, seconds: float, service: float = 1e-4) -> int:
@@ -121,3 +123,25 @@ def test_what_is_refused():
     for arguments in ({"operation": "erase"}, {"block": 1000}, {"block": 256}, {"depth": 0}, {"depth": True}):
         with pytest.raises(ValueError, match="must be|is 'write'"):
             DiskLoad("data", **arguments)
+
+
+@given(
+    before=st.integers(10, 1000),
+    after=st.integers(10, 1000),
+    sent=st.integers(1, 300),
+    passed=st.floats(0, 0.5),
+)
+def test_what_is_in_the_bucket_runs_out_through_the_new_hole(before, after, sent, passed):
+    """Counted in requests, not in seconds: what was poured in and has not run out is the same under the new limit."""
+    env = Environment()
+    bucket = Bucket(env)
+    bucket.limit(before)
+    waits = [bucket.wait() for _ in range(sent)]
+    if passed:
+        env.run(passed)
+    level = max(sent - before * passed, 0.0)
+    bucket.limit(after)
+    assert bucket.wait() == pytest.approx(max(level / after - 0.1, 0.0), abs=1e-9)
+    assert waits == pytest.approx([max(number / before - 0.1, 0.0) for number in range(sent)], abs=1e-9)
+    bucket.limit(math.inf)
+    assert bucket.wait() == 0.0

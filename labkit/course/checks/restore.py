@@ -25,6 +25,7 @@ LIMIT = 10.0
 
 MEBI = 1 << 20
 DISK = "orders"
+_STEPS = 8  # that a live check tells: filling the shop, three; the snapshot, the upgrade in two, going back, a look
 _CALLS = 'shop.machine.snapshot("before", kind=...), and shop.machine.revert(snap)'
 _HOW = f"Take a snapshot before, and go back after: {_CALLS}."
 
@@ -124,7 +125,7 @@ def restored_goal(
         print("Opening the shop; with a real guest the whole evening takes some twenty seconds.", flush=True)
         tell = Teller()
         try:
-            with WatchedHost(lambda step: labkit.live(progress=step), tell) as host:
+            with WatchedHost(lambda step: labkit.live(progress=step), tell, steps=_STEPS) as host:
                 shop = Shop(host, values)
                 return _tried(shop, given, f"On a real guest ({host.name}).")
         except HostError as error:
