@@ -82,6 +82,7 @@ class LiveOverlay(LiveDisk):
         self._do("qemu-img", "commit", "-q", "-t", "unsafe", "-f", driver_of(self.format), str(self.path))
         backing.writes += self.writes
         self.writes = []
+        self._stored.clear()
         self._seen = backing._seen = None
 
     def flatten(self) -> None:

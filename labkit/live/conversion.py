@@ -5,20 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labkit.host import HostError
+from labkit.live.budget import AHEAD, BLOCK
 from labkit.live.disk_tools import driver_of, run_tool
 
 if TYPE_CHECKING:
     from labkit.live.disks import LiveDisk, Shelf
 
 __all__ = ["convert", "converted", "keep", "needs_backing", "same", "snapshots"]
-
-MEBI = 1 << 20
-BLOCK = 4096  # bytes; of which the checksum takes only those that are not all zeros, with their places
 
 
 def convert(disk: LiveDisk, name: str, format: str) -> LiveDisk:
@@ -60,6 +57,7 @@ def keep(disk: LiveDisk, name: str) -> None:
     disk.note(["qemu-img", "snapshot", "-c", name, disk.path.name])
     run_tool("qemu-img", "snapshot", "-c", name, str(disk.path))
     disk._seen = None
+    disk._stored.clear()  # what is written from now on is kept beside what the snapshot has
 
 
 def _settle(disk: LiveDisk) -> None:
@@ -97,8 +95,6 @@ def converted(source: LiveDisk | Path, name: str, asked: int, format: str, shelf
 
 def _require_room(source: LiveDisk, target: LiveDisk) -> None:
     """Refuse a copy that may take too much of the store, with the numbers."""
-    from labkit.live.disks import AHEAD, LEFT_FREE, MOST_HELD
-
     unit = target._filled or BLOCK
     touched: set[int] = set()
     for extent in source.map():
@@ -108,13 +104,7 @@ def _require_room(source: LiveDisk, target: LiveDisk) -> None:
     if source.format == "vhdx":  # whose map says nothing; but what it holds lies in blocks as large as any here
         needed = min(needed, source.file_bytes)
     needed += AHEAD if target.format == "parallels" else 0
-    free = shutil.disk_usage(source.path.parent).free
-    if needed > min(MOST_HELD, free - LEFT_FREE):
-        raise HostError(
-            f"A copy of {source.name} as {target.format} may take {needed // MEBI} MiB; {free // MEBI} MiB are free, "
-            f"of which {LEFT_FREE // MEBI} MiB are left alone, and {MOST_HELD // MEBI} MiB is the most.",
-            "Write less, or use the simulated host.",
-        )
+    target._shelf.require_room(target, needed, f"A copy of {source.name} as {target.format}")
 
 
 def same(disk: LiveDisk, other: LiveDisk) -> bool:
@@ -148,7 +138,7 @@ def _checksum(disk: LiveDisk) -> str:
         with raw.open("rb") as file:
             end = raw.stat().st_size
             at = 0
-            while at < end:
+            while at < end:  # of the blocks it takes only those that are not all zeros, with their places
                 try:
                     at = os.lseek(file.fileno(), at, os.SEEK_DATA) // BLOCK * BLOCK
                 except OSError:  # ENXIO: nothing but a hole to the end

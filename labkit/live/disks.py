@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING
 from labkit.host import Ability, HostError, Observation, Provenance, Row, mebibytes
 from labkit.host.disks import FORMATS, Extent
 from labkit.live import appliance, budget, conversion, ownership, reading
-from labkit.live.budget import AHEAD, BLOCK, LEFT_FREE, MOST_HELD
+from labkit.live.budget import AHEAD, BLOCK, LEFT_FREE
 from labkit.live.disk_tools import INSTALL, driver_of, run_tool, version_of
 from labkit.live.journal import Journal
 
 if TYPE_CHECKING:
     from labkit.live.machine import LiveMachine
 
-__all__ = ["AHEAD", "LEFT_FREE", "MOST_HELD", "LiveDisk", "Shelf", "driver_of"]
+__all__ = ["LEFT_FREE", "LiveDisk", "Shelf", "driver_of"]
 
 MEBI = 1 << 20
 MOST_WRITES = 10_000
@@ -64,7 +64,8 @@ class LiveDisk:
         self._seen: tuple[int, tuple[Extent, ...]] | None = None  # the file's length and map, until the next write
         self._written = self._writes = 0
         self._filled = cluster or FILLED.get(format)
-        self._touched: set[int] = set()
+        self._touched: set[int] = set()  # units that writes wait for
+        self._stored: set[int] = set()  # units that the file has for certain
         self._removed = False
         self.machine: LiveMachine | None = None  # that has it now
         self.backing = backing
@@ -126,10 +127,8 @@ class LiveDisk:
 
     def waiting_bytes(self) -> int:
         """What its file may grow by for the writes that are still to be carried out, in bytes."""
-        if not self._pending:
-            return 0
-        spare = AHEAD if self.format == "parallels" else 0
-        return max(0, len(self._touched) * (self._filled or 3 * BLOCK) + spare - self.path.stat().st_blocks * 512)
+        spare = AHEAD if self._pending and self.format == "parallels" else 0
+        return len(self._touched - self._stored) * (self._filled or 3 * BLOCK) + spare
 
     def settle(self) -> None:
         """Carry out what is to be written, before a machine gets the disk.
@@ -141,6 +140,7 @@ class LiveDisk:
         """
         self._there()
         self._carry_out()
+        self._stored.clear()  # its guest may give any of it back, and snapshots lay other files over this one
         self._shelf.require_room(self, self.size - self.path.stat().st_blocks * 512, f"A machine with {self.name}")
 
     def _look(self) -> tuple[int, tuple[Extent, ...]]:
@@ -183,6 +183,8 @@ class LiveDisk:
         if complaint:
             raise HostError(f"qemu-io could not write: {complaint.splitlines()[0]}.", "'labkit doctor' may know why.")
         self._pending.clear()
+        self._stored |= self._touched
+        self._touched = set()
 
     @property
     def file_bytes(self) -> int:

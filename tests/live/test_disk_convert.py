@@ -9,7 +9,7 @@ from labkit.experiments.settings import from_text
 from labkit.host import Disk, Extent, HostError, Provenance
 from labkit.host.chains import OVER
 from labkit.host.disks import FORMATS
-from labkit.live import disks
+from labkit.live import budget, disks
 from labkit.live.journal import Journal
 from labkit.model.disks import SimulatedDisk, SimulatedOverlay
 
@@ -168,7 +168,7 @@ def test_what_cannot_be_converted_is_one_sentence(shelf, monkeypatch):
             disk.convert(name, format)
         assert refused.value.remedy
     disk.map()
-    monkeypatch.setattr(disks, "MOST_HELD", 8 * MEBI)
+    monkeypatch.setattr(budget, "MOST_HELD", 8 * MEBI)
     with pytest.raises(HostError, match="may take 32 MiB"):
         disk.convert("more", "vdi")
     assert not list(shelf.directory.glob("more*")), "a refused copy was left"
