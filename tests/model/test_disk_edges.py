@@ -69,9 +69,11 @@ def test_the_short_last_cluster_of_a_disk_is_discarded_as_a_whole(end):
     assert sorted(file.places) == list(range(15))
     kept = Branched(Qcow2(end))
     kept.write(0, end)
-    kept.keep("s")
+    leaf = kept.keep("s")
     kept.discard(last, end - last)
     assert sorted(kept.places) == list(range(15))
+    kept.write(0, end - last)  # and what the snapshot has of it stays the snapshot's
+    assert leaf.places[15] not in kept.places.values() and leaf.places[15] // kept.unit in kept._used
 
 
 def test_a_program_that_opens_the_file_again_looks_for_free_clusters_from_the_front():

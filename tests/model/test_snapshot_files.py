@@ -119,6 +119,8 @@ def test_a_full_pool_stops_the_machine_whichever_way_it_writes(host, way, format
     with pytest.raises(HostError, match=r"web is paused: its pool has no room\. Let it grow, then machine\.resume\(\)"):
         WAYS[way](machine)
     assert machine.state == "paused" and pool.used == pool.size == ROOM
+    disk = machine.disks["web-data"]
+    assert disk.map()[0].length == disk.guest_bytes > 4 * MEBI  # it wrote from the beginning on
     for ask in (
         lambda: machine.write("web-data", [(0, 4096)]),
         lambda: machine.discard("web-data", [(0, 4096)]),
@@ -149,6 +151,8 @@ def test_going_back_is_a_way_out_of_a_full_pool(host):
     machine.revert(snapshot)
     assert machine.state == "running" and volume.files == before
     assert pool.used == 2 * EMPTY + TABLE + MEBI  # both layers, the upper one empty
+    machine.write("web-data", [(15 * MEBI, 4096)])  # and nothing of what waited then is written with it
+    assert pool.used == 2 * (EMPTY + TABLE) + MEBI + UNIT and volume.files == before
 
 
 @pytest.mark.parametrize("kind", ["internal", "external"])
