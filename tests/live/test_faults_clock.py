@@ -125,6 +125,7 @@ def test_nothing_is_timed_by_a_clock_that_can_be_set():
     assert asks == {
         "live/boots.py": 1,  # the time of day at which a boot's moments were, for people
         "live/image.py": 1,  # whether an image was made after one began to wait, beside the files' own dates
+        "live/net/capturing.py": 1,  # when a capture began, beside the time of day that tcpdump gives each frame
         "live/domain.py": 1,  # the date in a machine's description, for people
         "course/safe_file.py": 1,  # how old a part is beside its date; one swept in vain is written anew
     }

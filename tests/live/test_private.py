@@ -1,5 +1,6 @@
 """A private host: nothing outside changes, nothing gets out, and however it ends nothing stays."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -14,7 +15,7 @@ import psutil
 import pytest
 
 from labkit.host import HostError
-from labkit.live import guardian, private
+from labkit.live import guardian, private, reaping
 from labkit.live.ownership import clean
 from labkit.live.private import shaping, switch
 from labkit.live.private.room import end
@@ -28,7 +29,11 @@ NETWORK = """<network><name>{name}</name><bridge name='lk-{name}'/>{forward}
 
 @pytest.fixture(scope="module")
 def driver(live_required):
-    """A private host for all tests of this file that leave it as they found it."""
+    """A private host for all tests of this file that leave it as they found it.
+
+    It is opened by a process that adopts orphans, as every process does that has an embedded host too.
+    """
+    reaping.adopt_orphans()
     try:
         opened = private.open_private()
     except HostError as error:
@@ -76,6 +81,13 @@ def the_computers_own() -> dict[str, object]:
     ]
     seen["libvirt's"] = [Path(name).exists() for name in ("/etc/libvirt", "/var/lib/libvirt", "/run/libvirt")]
     return seen
+
+
+def runs(process: psutil.Process) -> bool:
+    """Whether it still runs; one that has ended and has not been collected does not."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def wait_for(condition, seconds: float, what: str) -> None:
@@ -163,7 +175,7 @@ def test_killed(whom):
             "unshare": psutil.Process(first).ppid(),
         }
         os.kill(victims[whom], signal.SIGKILL)
-        wait_for(lambda: not any(p.is_running() for p in inside), 5, f"{inside} went on")
+        wait_for(lambda: not any(map(runs, inside)), 5, f"{inside} went on")
     finally:
         child.kill()
         child.wait(10)

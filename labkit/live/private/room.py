@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from labkit.host import HostError
 from labkit.live.private import programs
 
@@ -95,7 +97,7 @@ class Room:
             text=True,
             errors="replace",
             env=dict(self.environment),
-            start_new_session=True,  # nsenter waits outside for the program inside: they are ended as one group
+            start_new_session=True,  # Ctrl-C in a terminal is for the learner's program; `end` ends this one
         )
 
     def _numbers(self) -> Iterator[tuple[int, int]]:
@@ -130,12 +132,24 @@ class Room:
 
 
 def end(program: subprocess.Popen[str]) -> None:
-    """End a program that `Room.start` started, if it still runs, and wait until it has."""
+    """End a program that `Room.start` started, if it still runs, and wait until it has.
+
+    The signal goes to what runs inside, not to the nsenter before it, which then collects its child and ends too.
+    Without it the child would be left to whoever adopts orphans here (`labkit.live.reaping`), and a namespace whose
+    first process has ended waits for every one of its processes to be collected (pid_namespaces(7)).
+    """
     for how in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
-            if program.poll() is None:
-                os.killpg(program.pid, how)
+        if program.poll() is not None:
+            return
+        with contextlib.suppress(psutil.Error):
+            door = psutil.Process(program.pid)
+            for one in door.children(recursive=True) or [door]:
+                with contextlib.suppress(psutil.Error):
+                    one.send_signal(how)
+        with contextlib.suppress(subprocess.TimeoutExpired):
             program.wait(5)
+    program.kill()
+    program.wait(5)
 
 
 def inside(status: Path) -> int:
