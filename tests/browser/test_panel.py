@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from labkit.bench.browser import notebook_of, run_all
 
@@ -111,12 +112,13 @@ def test_live_streams_follows_and_stops(opened):
     page.wait_for_function(
         "() => document.querySelector('.lk-bar[data-machine=m1][data-column=live]').dataset.value > 0.19"
     )
-    assert page.get_by_role("slider", name="cpus").get_attribute("aria-disabled") == "true"
+    # What follows a press of a button comes by message after message, so each is waited for.
+    expect(page.get_by_role("slider", name="cpus")).to_have_attribute("aria-disabled", "true")
     watched.keep("panel-live", ".labkit-panel")
     page.get_by_role("button", name="Stop").click()
     page.wait_for_selector("text=The guests are off")
-    assert page.get_by_role("button", name="Simulated").get_attribute("aria-pressed") == "true"
-    page.wait_for_function("() => document.activeElement.textContent.trim() === 'Simulated'", timeout=5000)
+    expect(page.get_by_role("button", name="Simulated")).to_have_attribute("aria-pressed", "true")
+    page.wait_for_function("() => document.activeElement.textContent.trim() === 'Simulated'")
 
 
 def test_a_second_panel_keeps_its_colours_when_the_first_is_out_of_sight(opened):

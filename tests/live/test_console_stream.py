@@ -10,7 +10,7 @@ from labkit.host import HostError
 from labkit.host.consoles import HasConsole, Terminal
 from labkit.live import console
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.timeless]
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import pytest
 from labkit.experiments import load
 from labkit.host import HostError
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.timeless]
 
 trim = load("disk-trim")
 

@@ -4,7 +4,7 @@ import pytest
 
 from labkit.host import HostError
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.timeless]
 
 
 def test_a_guest_sees_its_disks_and_they_outlive_it(host):

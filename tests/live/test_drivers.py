@@ -11,6 +11,7 @@ from labkit.live import drivers
 from labkit.live.controls import CONTROLS, INERT, offers
 
 pytest.importorskip("libvirt")
+pytestmark = pytest.mark.timeless
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from labkit.host import CpuLoad, HostError, RequestLoad
 from labkit.live import agent, guardian, observing
 from labkit.views import Panel, run
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.timeless]
 
 TWO = {"shares": (512, 512), "seconds": 6.0}
 

@@ -14,6 +14,8 @@ import labkit
 from labkit.host import HostError
 from labkit.live import accelerator, ownership, saved
 
+pytestmark = pytest.mark.timeless
+
 JUMPS = [3600, -3600, 30 * 86400, -30 * 86400]
 
 

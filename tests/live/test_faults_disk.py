@@ -10,7 +10,7 @@ import pytest
 
 from labkit.live.places import cache_root
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.timeless]
 
 BEGIN = """
 import json, os, shutil, sys, time

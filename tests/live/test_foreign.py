@@ -13,7 +13,10 @@ from labkit.host import CpuLoad, Host, HostError, Machine
 from labkit.live.foreign import ForeignHost
 
 libvirt = pytest.importorskip("libvirt")
-pytestmark = pytest.mark.skipif("LABKIT_NO_LIVE" in os.environ, reason="live hosts are switched off by LABKIT_NO_LIVE")
+pytestmark = [
+    pytest.mark.timeless,
+    pytest.mark.skipif("LABKIT_NO_LIVE" in os.environ, reason="live hosts are switched off by LABKIT_NO_LIVE"),
+]
 URI = "test:///default"
 
 

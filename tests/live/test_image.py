@@ -20,6 +20,8 @@ from labkit.host import HostError
 from labkit.live import image, image_packages
 from labkit.live.image_files import Module, Tree, kernel_as_elf, module_tables, needed
 
+pytestmark = pytest.mark.timeless
+
 BUILD = "from labkit.live.image import build; build(lambda text, done: print(text, flush=True))"
 
 

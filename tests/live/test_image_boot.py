@@ -18,7 +18,7 @@ import pytest
 from labkit.live import image
 from labkit.live.image_files import Tree
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.timeless]
 
 
 class Guest:

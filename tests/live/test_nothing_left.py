@@ -15,7 +15,7 @@ import pytest
 from labkit.live import guardian, ownership
 from labkit.live.ownership import clean
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.timeless]
 
 OPENS = """
 import sys, time, labkit

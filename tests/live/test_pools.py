@@ -14,7 +14,7 @@ import pytest
 from labkit.host import HostError
 from labkit.live import capacity, pools
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.timeless]
 
 MEBI = 1 << 20
 EMPTY = 200704  # bytes that tmpfs gives a new qcow2 file of 64 MiB (du, Debian 12's qemu-img)

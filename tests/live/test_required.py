@@ -29,6 +29,11 @@ REQUIRED = [
     for line in (Path(__file__).parents[1] / "live_required.txt").read_text().splitlines()
     if line.strip() and not line.startswith("#")
 ]
+TIMELESS = (  # whose live column is of counts, bytes and states alone: these may run while others do
+    *("disk-thin", "disk-convert", "disk-trim"),
+    *("snapshot-revert", "snapshot-consistency", "snapshot-chain", "snapshot-loss"),
+    *("net-isolation", "net-switch", "net-firewall"),
+)
 # Every step of it is like the others, and all 24 take a minute or two.
 SHORTER = {"memory-dynamic": ("steps=5",)}
 TIMES = ("cpu", "ready", "throttled")  # what is counted in CPU time, perhaps of a phase
@@ -61,7 +66,9 @@ def within(
 
 @pytest.mark.live
 @pytest.mark.timeout(600)  # two runs of what takes 90 s, on a computer half as fast
-@pytest.mark.parametrize("name", REQUIRED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.timeless if name in TIMELESS else ()) for name in REQUIRED]
+)
 def test_runs_on_real_guests(name, quiet_cpu, ran_live):
     document, room = ran_live(name, *SHORTER.get(name, ()))
     host, experiment, settings = document["host"], load(name), document["settings"]

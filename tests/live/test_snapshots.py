@@ -12,7 +12,7 @@ from labkit.experiments import snapshot_consistency, snapshot_revert
 from labkit.host import CpuLoad, HostError
 from labkit.live import guardian, snapshots
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.timeless]
 
 
 def values(seen):

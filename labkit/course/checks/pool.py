@@ -189,9 +189,9 @@ def _judged(place: Place) -> Verdict:
     if lost := place.lost():
         return Verdict(False, f"The pool is emptier, but {lost}.")
     used, size = place.pool.used, place.pool.size
-    saw = f"The pool has given out {used / MEBI:.1f} MiB of {size / MEBI:.0f}, {used / size:.0%}"
+    saw = f"The pool has given out {used / MEBI:.1f} MiB of {size / MEBI:.0f}, {used / size:.1%}"
     if size > SIZE * MEBI:
         return Verdict(False, f"{saw}: it has grown, and there is no money for that.")
     if used >= TARGET * size:
-        return Verdict(False, f"{saw}; it was {place.begun / size:.0%}, and it is to be below {TARGET:.0%}.")
+        return Verdict(False, f"{saw}; it was {place.begun / size:.1%}, and it is to be below {TARGET:.0%}.")
     return Verdict(True, f"{saw}, and every file is there.")
