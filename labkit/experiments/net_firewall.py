@@ -25,6 +25,8 @@ what is left, and so on; what is left at the end passes. A pair reaches the othe
 answer are in the set that passes; with state the answer is where the question is.
 
 Simulated are packets that meet a doorkeeper one by one (`labkit.model.net.doorkeeper`), live is libvirt's nwfilter.
+Whether somebody is refused or hears nothing is all one to these quantities; live nobody is told
+(`labkit.live.net.filters`).
 
 Bound between live and simulated
 --------------------------------

@@ -1,12 +1,16 @@
 """What libvirt is told of a list of rules, and what is refused of a port; no guest takes part."""
 
+import subprocess
 from xml.etree import ElementTree
 
 import pytest
 
+from labkit.host import HostError
 from labkit.host.networks import Port, Rule, Shape
 from labkit.host.ports import checked_name, checked_port, checked_rules
 from labkit.live.net.filters import describe
+from labkit.live.private import bridged
+from labkit.live.private.cards import card
 
 WEB = (
     Rule("accept", protocol="tcp", port=80, source="10.0.0.0/24"),
@@ -50,6 +54,9 @@ def test_an_own_address_alone_is_three_guards():
     assert [one.get("name") for one in described] == ["p-ipv4", "p-arp", "p"]
     assert [one.get("filter") for one in described[-1].iterfind("filterref")] == ["p-ipv4", "p-arp"]
     assert [rule.get("srcmacaddr") for rule in described[-1].iterfind("rule/mac")] == ["$MAC"]
+    # No one rule with both attributes: it would let through what has one address right and the other wrong.
+    looks = [{key: value for key, value in rule.attrib.items() if key != "match"} for rule in described[1].iter("arp")]
+    assert looks == [{"arpsrcipaddr": "10.0.0.5"}, {"arpsrcmacaddr": "$MAC"}]
     for one in described:
         assert {rule.get("action") for rule in one.iterfind("rule")} == {"drop"}
         assert {rule[0].get("match") for rule in one.iterfind("rule")} == {"no"}
@@ -91,3 +98,33 @@ def test_names_and_lists():
     for wrong in ("1shop", "a b", "", "x" * 21, None):
         with pytest.raises(ValueError, match="a name is a letter"):
             checked_name(wrong)
+
+
+def test_a_port_of_no_vlan_is_in_none_from_the_first_moment():
+    """Without a tag Open vSwitch would take it for a trunk of all VLANs."""
+    assert [tag.get("id") for tag in card("52:54:00:00:00:01", switch="lan", vlan=0).iter("tag")] == ["0"]
+
+
+def test_a_firewall_leaves_the_computers_own_bridges_alone(monkeypatch, tmp_path):
+    """br_netfilter is loaded for the whole computer, and then the frames of its bridges meet its iptables."""
+    settings, links = tmp_path / "bridge", tmp_path / "net"
+    monkeypatch.setattr(bridged, "SETTINGS", settings)
+    monkeypatch.setattr(bridged, "LINKS", links)
+    (links / "eth0").mkdir(parents=True)
+    bridged.require_harmless()
+    (links / "docker0" / "bridge").mkdir(parents=True)
+    with pytest.raises(HostError, match="docker0") as caught:
+        bridged.require_harmless()
+    assert "modprobe br_netfilter" in caught.value.remedy and "bridge-nf-call-iptables=0" in caught.value.remedy
+    settings.mkdir()
+    bridged.require_harmless()
+
+
+@pytest.mark.parametrize("said", ["0\n", ""])
+def test_rules_that_nobody_asks_are_not_taken_for_a_firewall(said):
+    class Room:
+        def run(self, command, check):
+            return subprocess.CompletedProcess(command, 0 if said else 1, said, "")
+
+    with pytest.raises(HostError, match="let everything through"):
+        bridged.require_in_force(Room())

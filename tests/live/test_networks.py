@@ -17,6 +17,7 @@ from labkit.host.networks import Rule, Shape
 from labkit.live import attaching, guardian
 from labkit.live.net import cables
 from labkit.live.private import shared, switch
+from labkit.live.private.watching import Capture
 
 pytestmark = pytest.mark.live
 
@@ -95,9 +96,14 @@ def test_a_switch_floods_until_it_has_learnt_and_no_vlan_hears_another(host):
 def test_a_trunk_a_list_and_a_bucket(host):
     """One more machine after another, as each takes a second: an auditor at a trunk, then a guest with rules."""
     lan = host.networks["lan"]
-    with host.create("auditor", nics=[lan.port(trunk=(10, 20))]):
+    with host.create("auditor", nics=[lan.port(trunk=(10, 20), shape=Shape(50))]):
         to_all = host.reach([("auditor", "m1"), ("auditor", "m3"), ("m3", "auditor")])
+        lan.forget()
+        flooded = host.capture("m2", "m1")  # what stands between her and the switch learns nothing of its own
+        alone = host.capture("m3", "auditor")
     assert list(seen(to_all).values()) == [1, 1, 1]
+    assert seen(flooded) == {"m1": 1, "m2": 1, "m3": 0, "auditor": 1}
+    assert seen(alone) == {"m1": 0, "m2": 0, "m3": 1, "auditor": 1}
     rules = (Rule("accept", protocol="tcp", port=80), Rule("drop", protocol="tcp"), Rule("drop", protocol="icmp"))
     shape = Shape(average=4, peak=8, burst=0.2)
     with host.create("web", nics=[lan.port(vlan=10, rules=rules, shape=shape, spoof=False)]) as web:
@@ -116,6 +122,34 @@ def test_a_trunk_a_list_and_a_bucket(host):
         left = what_is_left(host)
     gone = {name for name in left if "web" in name}
     assert {f"{host.id}-web", f"{host.id}-web-br"} <= gone and not gone & set(what_is_left(host))
+
+
+SENDS = """
+import _socket, sys
+here = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
+here.bind(("0.0.0.0", 4000))
+here.sendto(b"labkit", (sys.argv[1], 4000))
+"""
+
+
+def test_a_new_list_does_not_know_whom_an_old_one_let_in(host):
+    """The same address and the same ports, a moment later: in the kernel's own book they would still be expected."""
+    lan, arrived = host.networks["lan"], []
+
+    def send(machine, address):
+        done = machine.agent.run(["/tools/bin/python3", "-I", "-S", "-c", SENDS, address], 20)
+        assert done.status == 0, done.errors
+
+    for action in ("accept", "drop"):
+        port = lan.port(vlan=10, address="10.0.0.9/24", rules=[Rule(action, protocol="udp")])
+        with host.create(f"door-{action}", nics=[port]) as machine:
+            with Capture(host.driver.room, machine.cables[0].tap, "udp and src host 10.0.0.1") as seen:
+                send(host.machines["m1"], "10.0.0.9")
+            arrived.append(len(seen.frames))
+            if action == "accept":
+                send(machine, "10.0.0.1")  # an answer, with which the conversation is one
+    assert arrived == [1, 0]
+    assert host.id not in host.driver.run(["iptables", "-t", "raw", "-S"]).stdout
 
 
 def test_what_is_refused(host):

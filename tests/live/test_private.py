@@ -1,9 +1,9 @@
 """A private host: nothing outside changes, nothing gets out, and however it ends nothing stays."""
 
 import contextlib
+import dataclasses
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,10 +17,10 @@ import pytest
 from labkit.host import HostError
 from labkit.live import guardian, private, reaping
 from labkit.live.ownership import clean
-from labkit.live.private import shaping, switch
-from labkit.live.private.room import end
+from labkit.live.private import programs, shaping, switch
+from labkit.live.private.room import Room, end
 
-pytestmark = [pytest.mark.live, pytest.mark.usefixtures("driver")]
+pytestmark = [pytest.mark.live, pytest.mark.timeless, pytest.mark.usefixtures("driver")]
 
 NETWORK = """<network><name>{name}</name><bridge name='lk-{name}'/>{forward}
 <ip address='10.9.{third}.1' netmask='255.255.255.0'><dhcp><range start='10.9.{third}.2' end='10.9.{third}.9'/></dhcp>
@@ -47,9 +47,10 @@ def driver(live_required):
 
 def told(*command: str) -> str:
     """What a program says about the computer's own network; empty where it is not installed."""
-    if shutil.which(command[0]) is None:
+    if (program := programs.find(command[0])) is None:
         return ""
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    # An ordinary user may not read the rules of a firewall, nor change any; whoever may is not to see nothing.
+    return subprocess.run([program, *command[1:]], capture_output=True, text=True, check=os.geteuid() == 0).stdout
 
 
 def the_computers_own() -> dict[str, object]:
@@ -68,7 +69,7 @@ def the_computers_own() -> dict[str, object]:
         {k: v for k, v in link.items() if not k.startswith("stats")} for link in json.loads(told("ip", "-j", "link"))
     ]
     seen["queues"] = told("tc", "qdisc", "show")
-    for filtering in (("nft", "list", "ruleset"), ("iptables-save",), ("ip6tables-save",), ("ebtables-save",)):
+    for filtering in (NFT, ("iptables-save",), ("ip6tables-save",), ("ebtables-save",)):
         lines = told(*filtering).splitlines()
         seen[filtering[0]] = [line.partition("[")[0] for line in lines if not line.startswith("#")]
     # Of the mounts those that a private host covers inside; elsewhere others may mount what they like meanwhile.
@@ -76,11 +77,15 @@ def the_computers_own() -> dict[str, object]:
     seen["mounts"] = [
         point for point in points if point.startswith(("/run", "/etc", "/var", "/proc")) or point == "/sys"
     ]
-    seen["forwarding"] = [
-        Path(f"/proc/sys/net/ipv4/{name}").read_text() for name in ("ip_forward", "conf/all/rp_filter")
-    ]
+    switches = [Path("/proc/sys/net/ipv4", name) for name in ("ip_forward", "conf/all/rp_filter")]
+    switches += [Path("/proc/sys/net/ipv6/conf", name, "disable_ipv6") for name in ("all", "default")]
+    switches += Path("/proc/sys/net/bridge").glob("*")
+    seen["settings"] = {str(switch): switch.read_text() for switch in switches if switch.exists()}
     seen["libvirt's"] = [Path(name).exists() for name in ("/etc/libvirt", "/var/lib/libvirt", "/run/libvirt")]
     return seen
+
+
+NFT = ("nft", "--stateless", "list", "ruleset")  # all of the kernel's packet filter; iptables' rules too, no counters
 
 
 def runs(process: psutil.Process) -> bool:
@@ -97,7 +102,8 @@ def wait_for(condition, seconds: float, what: str) -> None:
         time.sleep(0.05)
 
 
-def test_the_computers_own_network_stays_as_it_is():
+def test_the_computers_own_network_stays_as_it_is(live_required):
+    assert programs.find("nft") or not live_required, "nftables is not installed, so that its rules go unseen"
     before = the_computers_own()
     opened = private.open_private()
     try:
@@ -110,6 +116,9 @@ def test_the_computers_own_network_stays_as_it_is():
         opened.run(["iptables", "-A", "INPUT", "-j", "DROP"])
         inside = opened.run(["ip", "-br", "link"]).stdout
         assert "lk-n0" in inside and "lan" in inside, "nothing was made, so nothing could have leaked"
+        if (nft := programs.find("nft")) and "nf_tables" in opened.run(["iptables", "--version"]).stdout:
+            rules = opened.run([nft, *NFT[1:]]).stdout
+            assert "chain INPUT" in rules and "drop" in rules, "nft does not see what was made, so it would see no leak"
         assert the_computers_own() == before
     finally:
         opened.close()
@@ -149,6 +158,39 @@ def test_processes_have_two_numbers(driver):
     finally:
         end(program)
     wait_for(lambda: not Path(f"/proc/{outside}").exists(), 5, "ended is only its door")
+
+
+def test_the_number_of_one_that_has_ended_leads_nowhere(driver):
+    """Another process may have the number by then, such as one of the computer's own with its network."""
+    for room in (
+        dataclasses.replace(driver.room, born="1"),
+        dataclasses.replace(driver.room, first=os.getpid()),
+        Room(os.getpid(), driver.room.environment),
+    ):
+        with pytest.raises(HostError, match="has ended"):
+            room.run(["true"])
+    driver.room.run(["true"])
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+def test_a_switch_starts_where_an_interrupt_left_it(driver, after, monkeypatch):
+    driver.run(["sh", "-c", "cd /run/openvswitch && kill $(cat *.pid) && sleep 0.2"], check=False)
+    begun = []
+
+    def interrupted(room, command, **more):
+        if Path(command[0]).name in ("ovsdb-tool", "ovsdb-server", "ovs-vswitchd"):
+            if len(begun) == after:
+                raise KeyboardInterrupt
+            begun.append(command)
+        return run(room, command, **more)
+
+    run = Room.run
+    with monkeypatch.context() as patched:
+        patched.setattr(Room, "run", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            switch.start(driver.room)
+    switch.start(driver.room)
+    switch.add(driver.room, f"again{after}")
 
 
 def test_a_switch_and_its_table_start_empty(driver):

@@ -118,6 +118,38 @@ def test_state_matters():
     assert walled(closed, stateful=False) == [0, 0]
 
 
+BACK = {"icmp": ("10.0.0.1", 7, 7), "udp": ("10.0.0.1", 53, 4000), "tcp": ("10.0.0.1", 80, 4000)}
+
+
+@pytest.mark.parametrize(("protocol", "kept"), [("icmp", 30), ("udp", 30), ("tcp", 432_000)])
+def test_a_conversation_is_expected_for_as_long_as_conntrack_has_it(protocol, kept):
+    """nf_conntrack-sysctl.rst: 30 s, 30 s and five days, from the last packet on."""
+    who, port, own = BACK[protocol]
+    question = Packet(protocol, "data", "10.0.0.2", who, own, port, 100)
+    answer = Packet(protocol, "data", who, "10.0.0.2", port, own, 100)
+    other = Packet(protocol, "data", "10.0.0.3", "10.0.0.2", port, own, 100)
+    door = Doorkeeper([Rule("drop", "in")])
+    assert door.judge(answer, "in", 0) == "drop"
+    assert door.judge(answer, "in", 1) == "drop", "what was thrown away is no conversation"
+    assert door.judge(question, "out", 2) == "accept"
+    last = 2
+    for _ in range(3):
+        last += kept - 1
+        assert door.judge(answer, "in", last) == "accept"
+        assert door.judge(other, "in", last) == "drop"
+    assert door.judge(answer, "in", last + kept + 1) == "drop"
+
+
+def test_an_error_belongs_to_what_it_is_about():
+    question = Packet("udp", "request", "10.0.0.2", "10.0.0.1", 4000, 53, 33)
+    error = Packet("icmp", "unreachable", "10.0.0.1", "10.0.0.2", 53, 4000, 112, about=question.flow)
+    of_nothing = Packet("icmp", "unreachable", "10.0.0.1", "10.0.0.2", 53, 4000, 112, about=error.flow)
+    door = Doorkeeper([Rule("drop", "in")])
+    assert door.judge(error, "in", 0) == "drop"
+    door.judge(question, "out", 0)
+    assert (door.judge(error, "in", 1), door.judge(of_nothing, "in", 1)) == ("accept", "drop")
+
+
 def test_a_network_rule_stands_before_a_ports():
     with labkit.simulated() as host:
         lan = host.network("lan", rules=[Rule("accept", "both", "icmp")])

@@ -176,6 +176,37 @@ def test_switches_do_not_form_a_ring(host):
             pair[0].join(pair[1])
 
 
+def test_a_switch_that_is_taken_away_joins_nothing_any_more(host):
+    one, two, three = (host.network(name) for name in ("one", "two", "three"))
+    one.join(two)
+    two.join(three)
+    host.create("a", nics=[one.port(address="10.0.0.1/24")])
+    host.create("b", nics=[three.port(address="10.0.0.2/24")])
+    probe = host._cabinet.gates["a"][0].stack.probe
+    host.run_until(there := probe("icmp", "10.0.0.2", 1, 1), 1)
+    assert there.triggered and there.value
+    two.remove()
+    host.run_until(gone := probe("icmp", "10.0.0.2", 2, 2), 1)
+    assert not gone.triggered
+    with pytest.raises(HostError, match="was removed"):
+        one.join(two)
+    again = host.network("two")
+    one.join(again)
+    again.join(three)
+    host.run_until(there := probe("icmp", "10.0.0.2", 3, 3), 1)
+    assert there.triggered and there.value
+
+
+def test_who_sees_a_ping_from_a_trunk(host):
+    lan = host.network("lan")
+    host.create("auditor", nics=[lan.port(trunk=(10, 20))])
+    for name, vlan in (("ten", 10), ("twenty", 20), ("other", 20)):
+        host.create(name, nics=[lan.port(vlan=vlan)])
+    assert frames(host.capture("auditor", "twenty")) == [1, 0, 1, 1]
+    assert frames(host.capture("auditor", "twenty")) == [1, 0, 1, 0]
+    assert frames(host.capture("ten", "auditor")) == [1, 1, 0, 0]
+
+
 def test_after_closing_it_says_so():
     host = labkit.simulated()
     lan = plugged(host, 2)

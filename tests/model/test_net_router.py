@@ -5,6 +5,7 @@ import pytest
 import labkit
 from labkit.host import HostError
 from labkit.host.networks import Routing, Rule
+from labkit.model.net import router
 
 
 def reached(host, **how):
@@ -90,6 +91,60 @@ def test_what_cannot_be_one(host):
     host.router("gate", [lan.port(), lan.port()])
     with pytest.raises(HostError, match="a router gate already"):
         host.create("gate")
+
+
+def test_a_ping_has_one_number_on_both_sides(behind):
+    """RFC 792: it is told from others by its identifier alone, which NAT replaces (RFC 3022, 2.2)."""
+    behind._cabinet.tape.start()
+    x = behind._cabinet.gates["x"][0].stack
+    asked = [behind._cabinet.gates[name][0].stack.probe("icmp", x.address, 7, 7) for name in ("a", "b")]
+    behind.advance(behind.now + 1)
+    pings = [line.frame.content for line in behind._cabinet.tape.stop() if hasattr(line.frame.content, "flow")]
+    assert all(event.triggered for event in asked)
+    assert all(ping.source_port == ping.port for ping in pings)
+    assert len({ping.port for ping in pings if ping.source == "10.0.1.99"}) == 2
+
+
+def test_it_leaves_alone_what_is_not_for_it(behind):
+    """A flooded frame is for another's card; its own addresses are nowhere further out; x need not know of it."""
+    behind._cabinet.networks["lan"].forget()
+    assert {event.machine for event in behind.capture("a", "b").events} == {"a", "b"}
+    a, x = (behind._cabinet.gates[name][0].stack for name in "ax")
+    behind._cabinet.tape.start()
+    a.probe("icmp", "10.0.1.99", 7, 7)
+    x.probe("icmp", a.address, 7, 7)
+    behind.advance(behind.now + 5)
+    seen = behind._cabinet.tape.stop()
+    assert not [line for line in seen if "x" in {name for name, _at in line.seen} | {line.sender}]
+
+
+def test_under_a_number_only_who_was_spoken_to_may_answer(behind):
+    """As with Linux's masquerading: neither another outside nor another port of the same gets in by it."""
+    behind.create("y", nics=[behind._cabinet.networks["wan"].port()])
+    a, x, y = (behind._cabinet.gates[name][0].stack for name in ("a", "x", "y"))
+    x.listening.add(("udp", 53))
+    behind.run_until(asked := a.probe("udp", x.address, 1000, 53), 1)
+    assert asked.value
+    number = 20_000  # the first that there is
+    a.listening.add(("udp", 1000))
+    for who, port, let_in in ((x, 53, True), (x, 54, False), (y, 53, False)):
+        behind.run_until(knocked := who.probe("udp", "10.0.1.99", port, number), 1)
+        assert bool(knocked.triggered and knocked.value) == let_in, (who.address, port)
+
+
+def test_when_there_are_no_numbers_left_the_oldest_goes_to_another(behind, monkeypatch):
+    monkeypatch.setattr(router, "LAST_NUMBER", router.FIRST_NUMBER + 1)
+    lan, wan = behind._cabinet.networks["lan"], behind._cabinet.networks["wan"]
+    behind._cabinet.routers.clear()
+    behind.router("small", [lan.port(), wan.port(address="10.0.1.98/24")], nat=True)
+    a, b, x = (behind._cabinet.gates[name][0].stack for name in ("a", "b", "x"))
+    x.listening.add(("udp", 53))
+    for stack, port in ((a, 1), (a, 2), (b, 3), (a, 1), (b, 4)):
+        behind.run_until(asked := stack.probe("udp", x.address, port, 53), 1)
+        assert asked.triggered and asked.value, port
+    small = behind._cabinet.routers["small"]
+    assert set(small._whose.values()) == {(a.address, 1), (b.address, 4)}
+    assert len(small._given) == len(small._begun) == 2
 
 
 def test_two_inside_may_ask_from_the_same_port(behind):

@@ -14,9 +14,9 @@ from labkit.host.networks import Port
 from labkit.live.attaching import MOST_CARDS
 from labkit.live.domain import fresh_mac
 from labkit.live.errors import translated
-from labkit.live.net import filters
+from labkit.live.net import books, filters
 from labkit.live.net.network import LiveNetwork, ability, device, room_of
-from labkit.live.private import cards, plugging, shaping
+from labkit.live.private import bridged, cards, plugging, shaping
 
 if TYPE_CHECKING:
     from labkit.live.livehost import LiveHost
@@ -51,6 +51,8 @@ class Cable:
         With rules or a shape: the little bridge, and the near end of the pair that leads on to the switch.
     filter : str
         libvirt's filter; empty for none.
+    book : int
+        In which of the kernel's books it is written who began (`labkit.live.net.books`); 0 for none of its own.
     """
 
     machine: LiveMachine
@@ -64,6 +66,7 @@ class Cable:
     bridge: str = ""
     inner: str = ""
     filter: str = ""
+    book: int = 0
 
     @property
     def ip(self) -> str:
@@ -144,15 +147,19 @@ def plug(host: LiveHost, machine: LiveMachine, port: Port, mac: str = "") -> Cab
         )
     if cable.bridge:
         _build(host, cable)
+        if network.stateful and any(rule.protocol != "arp" for rule in rules):
+            cable.book = books.new_number()
+            for command in books.opening(cable.book, cable.tap, cable.inner):
+                _run(host, command)
+            bridged.require_in_force(room_of(host))
         description = cards.card(cable.mac, bridge=cable.bridge, filter=cable.filter, device=tap)
     else:
-        description = cards.card(cable.mac, switch=network.switch, vlan=port.vlan, trunk=port.trunk, device=tap)
+        # Without a word Open vSwitch takes a port for a trunk of all VLANs; one that has none is not to hear any.
+        vlan = None if port.trunk else port.vlan or 0
+        description = cards.card(cable.mac, switch=network.switch, vlan=vlan, trunk=port.trunk, device=tap)
     plugging.plug(machine, description, cable.card, "" if port.trunk else address)
     host.comment(f"{cable.card}.xml of {machine.name}: {ElementTree.tostring(description, encoding='unicode')}")
     host.note("attach-device", machine.name, f"{cable.card}.xml", "--live")
-    if not cable.bridge and not (port.vlan or port.trunk):
-        # Without a word Open vSwitch takes a port for a trunk of all VLANs; one that has none is not to hear any.
-        _run(host, ["ovs-vsctl", "set", "port", tap, "tag=0"])
     _introduce(network, cable)
     return cable
 
@@ -176,8 +183,10 @@ def _build(host: LiveHost, cable: Cable) -> None:
     """Make what stands between the tap and the switch."""
     port = cable.port
     tags = ["trunks=" + ",".join(map(str, port.trunk))] if port.trunk else [f"tag={port.vlan or 0}"]
-    # A bridge that waits before it passes anything on, or asks who wants what, would be more than a piece of cable.
-    _run(host, ["ip", "link", "add", cable.bridge, "type", "bridge", "forward_delay", "0", "mcast_snooping", "0"])
+    # A bridge that waits before it passes anything on, asks who wants what, or learns who is on which side and keeps
+    # from the machine what it takes for somebody else's, would be more than a piece of cable.
+    plain = ["forward_delay", "0", "mcast_snooping", "0", "ageing_time", "0"]
+    _run(host, ["ip", "link", "add", cable.bridge, "type", "bridge", *plain])
     _run(host, ["ip", "link", "add", cable.inner, "type", "veth", "peer", "name", cable.port_name])
     _run(host, ["ip", "link", "set", cable.inner, "master", cable.bridge])
     for name in (cable.bridge, cable.inner, cable.port_name):
@@ -251,6 +260,8 @@ def pull_out(machine: LiveMachine) -> None:
         with contextlib.suppress(HostError, OSError):
             room = room_of(host)
             room.run(["ovs-vsctl", "--if-exists", "del-port", cable.network.switch, cable.port_name], check=False)
+            for command in books.closing(cable.book, cable.tap, cable.inner) if cable.book else ():
+                room.run(command, check=False)
             if cable.bridge:
                 room.run(["ip", "link", "del", cable.inner], check=False)
                 room.run(["ip", "link", "del", cable.bridge], check=False)

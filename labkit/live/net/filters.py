@@ -3,6 +3,9 @@
 Where books are kept, the first rule lets through whatever belongs to something that was let through before (the
 kernel's conntrack), and all others look only at what begins something new. Where none are kept, the rules become ones
 of ebtables, which looks at each frame by itself.
+
+A rule that rejects is as silent here as one that drops. What iptables would answer it has no way to send, as a port's
+little bridge has no address and its namespace no route to the guests; and for ebtables libvirt makes a drop of it.
 """
 
 from __future__ import annotations
@@ -60,9 +63,13 @@ def describe(name: str, rules: Sequence[Rule], *, stateful: bool = True, own: st
     before: list[Element] = []
     made = Element("filter", name=name, chain="root")
     if own:
-        for chain, attribute in (("ipv4", "srcipaddr"), ("arp", "arpsrcipaddr")):
+        for chain, element, its in (
+            ("ipv4", "ip", {"srcipaddr": own}),
+            ("arp", "arp", {"arpsrcipaddr": own, "arpsrcmacaddr": "$MAC"}),
+        ):
             guard = Element("filter", name=f"{name}-{chain}", chain=chain)
-            _rule(guard, "drop", "out", 500, {"ipv4": "ip"}.get(chain, chain), match="no", **{attribute: own})
+            for attribute, value in its.items():  # one rule each: of two attributes in one, both would have to differ
+                _rule(guard, "drop", "out", 500, element, match="no", **{attribute: value})
             before.append(guard)
             SubElement(made, "filterref", filter=f"{name}-{chain}")
         _rule(made, "drop", "out", -900, "mac", match="no", srcmacaddr="$MAC")

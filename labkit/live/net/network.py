@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from labkit.host import Ability, HostError
 from labkit.host.networks import Port, Rule, Shape
 from labkit.host.ports import checked_name, checked_port, checked_rules
-from labkit.live.private import programs, switch
+from labkit.live.private import bridged, programs, switch
 
 if TYPE_CHECKING:
     from labkit.live.livehost import LiveHost
@@ -47,9 +47,10 @@ def ability(host: LiveHost, what: str) -> Ability:
             return Ability(True, "Open vSwitch in namespaces of its own, libvirt's <vlan>")
         if what == "firewall":
             programs.require(programs.FILTERING, "A firewall")
+            bridged.require_harmless()
             return Ability(True, "libvirt's nwfilter")
-        programs.require(programs.NETWORKS[2:], "Shaping")
-        return Ability(True, "the kernel's token bucket (tc-tbf), as libvirt's <bandwidth> needs more of the kernel")
+        programs.require(programs.SHAPING, "Shaping")
+        return Ability(True, "the kernel's token bucket (tc-tbf); libvirt's <bandwidth> has no peak for what is sent")
     except HostError as error:
         return Ability(False, reason=error.message, remedy=error.remedy)
 
@@ -192,9 +193,10 @@ class LiveNetwork:
     def take_away(self) -> None:
         """Take the switch away, whatever is plugged in; no error where the private host has gone."""
         command = ["ovs-vsctl", "--if-exists", "del-br", self.switch]
-        room_of(self.host).run(command, check=False)
-        self.host.command(command)
         self.host.networks.pop(self.name, None)
+        with contextlib.suppress(HostError):
+            room_of(self.host).run(command, check=False)
+            self.host.command(command)
 
 
 def make(host: LiveHost, name: str, rules: Sequence[Rule], stateful: bool) -> LiveNetwork:

@@ -44,7 +44,7 @@ def card(
     bridge : str
         Or a Linux bridge that is there. With neither it is plugged into nothing, as a saved boot's is.
     vlan : int, optional
-        The VLAN of an access port, 1 to 4094; only of a switch.
+        The VLAN of an access port, 1 to 4094, or 0 for one that is in none; only of a switch.
     trunk : tuple of int
         The VLANs of a trunk port, tagged; only of a switch.
     filter : str

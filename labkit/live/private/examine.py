@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from labkit.host import HostError
 from labkit.live.errors import translated
-from labkit.live.private import programs, shaping, switch
+from labkit.live.private import bridged, programs, shaping, switch
 from labkit.live.private.opening import PrivateDriver, open_private
 from labkit.live.report import Finding
 
@@ -43,17 +43,22 @@ def _tried(name: str, trial: Callable[[PrivateDriver], str], driver: PrivateDriv
 
 
 def _networks(driver: PrivateDriver) -> str:
-    programs.require(programs.NETWORKS, "A virtual network")
+    programs.require(programs.NETWORKS, "A network of libvirt's own, which no lesson asks for,")
     with translated("make a network"):
         driver.connection.networkCreateXML(NETWORK).destroy()
-    return "libvirt made a network with DHCP, and took it away again"
+    return "libvirt made one with DHCP, as virsh net-create does, and took it away; the lessons' switches need none"
 
 
 def _filtering(driver: PrivateDriver) -> str:
     programs.require(programs.FILTERING, "A firewall")
+    bridged.require_harmless()
     for part in programs.FILTERING:
         driver.run([part.program, "-L"])
-    return "iptables and ebtables, which libvirt's nwfilter calls, work in there"
+    # As nwfilter's rules look: which port of a bridge, and whether it belongs to something that has begun.
+    seen = ["-m", "physdev", "--physdev-is-bridged", "-m", "conntrack", "--ctstate", "NEW"]
+    driver.run(["iptables", "-A", "FORWARD", *seen, "-j", "RETURN"])
+    bridged.require_in_force(driver.room)
+    return "iptables and ebtables, which libvirt's nwfilter calls, look into frames between bridge ports in there"
 
 
 def _switch(driver: PrivateDriver) -> str:
@@ -70,11 +75,11 @@ def _switch(driver: PrivateDriver) -> str:
 
 
 def _shaping(driver: PrivateDriver) -> str:
-    programs.require(programs.NETWORKS[2:], "Shaping")
+    programs.require(programs.SHAPING, "Shaping")
     shaping.shape(driver.room, "lo", 8, peak=16, burst=1)
     if driver.run(["tc", "qdisc", "replace", "dev", "lo", "root", "sfq"], check=False).returncode:
-        return "a token bucket (TBF) on the tap; this kernel has no SFQ, so libvirt's own <bandwidth> cannot"
-    return "a token bucket (TBF) on the tap; libvirt's own <bandwidth> too, as this kernel has SFQ"
+        return "a token bucket (TBF) behind the tap; this kernel has no SFQ, so libvirt's own <bandwidth> cannot"
+    return "a token bucket (TBF) behind the tap; libvirt's own <bandwidth> too, as this kernel has SFQ"
 
 
 _TRIALS = {"virtual networks": _networks, "firewall": _filtering, "VLANs": _switch, "shaping": _shaping}

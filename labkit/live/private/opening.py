@@ -6,7 +6,9 @@ What happens, as commands (root needs no ``--user`` part)::
     libvirtd -f DIRECTORY/etc/libvirtd.conf
     virsh -c qemu+unix:///system?socket=DIRECTORY/sock/libvirt-sock
 
-Nothing of the computer's own network can be seen from in there, let alone changed, and no traffic has a way out.
+Nothing of the computer's own network can be seen from in there, let alone changed, and no traffic has a way out. What
+may stay of it are modules that the kernel has loaded; for the one that the computer's own network would feel see
+`labkit.live.private.bridged`.
 """
 
 from __future__ import annotations
@@ -256,7 +258,7 @@ def open_private() -> PrivateDriver:
             address(root),
             root,
             owned.id,
-            room=Room(int(number), told),
+            room=Room(int(number), told, guardian.start_time(int(number))),
             pipe=pipe,
             guardian_pipe=guardian_pipe,
             launcher=launcher,

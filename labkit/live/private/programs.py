@@ -13,7 +13,7 @@ from pathlib import Path
 
 from labkit.host import HostError
 
-__all__ = ["FILTERING", "LOOKING", "NETWORKS", "OPENING", "Part", "absent", "environment", "find", "require"]
+__all__ = ["FILTERING", "LOOKING", "NETWORKS", "OPENING", "SHAPING", "Part", "absent", "environment", "find", "require"]
 
 _PLACES = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -46,12 +46,14 @@ OPENING = (
 AS_USER = (Part("newuidmap", "uidmap"), Part("newgidmap", "uidmap"))
 """What it takes besides where an ordinary user does: the programs that hand out the user's own spare ids."""
 
-NETWORKS = (Part("dnsmasq", "dnsmasq-base"), Part("iptables", "iptables"), Part("tc", "iproute2"))
-"""What libvirt's networks ask for."""
+NETWORKS = (Part("dnsmasq", "dnsmasq-base"), Part("iptables", "iptables"))
+"""What libvirt's own networks ask for, those of ``virsh net-create``: DHCP and NAT. The lessons' switches do not."""
+
+SHAPING = (Part("tc", "iproute2"),)
+"""What it takes to hold a machine's sending back."""
 
 FILTERING = (Part("iptables", "iptables"), Part("ip6tables", "iptables"), Part("ebtables", "iptables"))
 """What libvirt's nwfilter calls."""
-
 
 LOOKING = (Part("tcpdump", "tcpdump"),)
 """What it takes to see who sees which frame."""

@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 
 from labkit.host import HostError
+from labkit.live.guardian import start_time
 from labkit.live.private import programs
 
 __all__ = ["Room", "end"]
@@ -35,12 +36,18 @@ class Room:
         Their process 1, by its number outside.
     environment : dict
         What programs in there are told.
+    born : str or None
+        When process 1 started, by which it is told from another that gets its number later.
     """
 
     first: int
     environment: Mapping[str, str]
+    born: str | None = None
 
     def _entering(self, command: Sequence[str | Path]) -> list[str]:
+        # A number is given out again. What has it then is the computer's, and so is the network that it is in.
+        if self.born is None or start_time(self.first) != self.born:
+            raise HostError("The private host has ended.", "Open it anew: labkit.live(networks=True).")
         kinds = ["--net", "--mount", "--pid", "--ipc", "--uts"]
         if os.geteuid():
             kinds.insert(0, "--user")
@@ -69,7 +76,7 @@ class Room:
         Raises
         ------
         HostError
-            Where it does not end in time; and where it fails, with its last words.
+            Where it does not end in time; where it fails, with its last words; and where the host has ended.
         """
         program = self.start(command)
         try:
@@ -88,6 +95,11 @@ class Room:
         """Start a program inside that goes on, such as tcpdump; what it prints can be read from its pipes.
 
         `end` ends it. What is forgotten ends with the private host.
+
+        Raises
+        ------
+        HostError
+            Where that has ended.
         """
         return subprocess.Popen(
             self._entering(command),

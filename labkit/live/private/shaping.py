@@ -1,9 +1,11 @@
 """Shaping: a token bucket at a network device of a private host.
 
-libvirt's own ``<bandwidth>`` sets up a tree of HTB classes whose leaves are SFQ queues. Where the kernel has no SFQ
-that fails, and Linux's TBF, which is one token bucket with an optional second one for the peak, does what is asked
-(tc-tbf(8)): in any time t at most min(burst + average·t, MTU + peak·t) bytes pass. It holds back what leaves the
-device; for what a machine sends that is the device behind its tap (`labkit.live.net.cables`).
+libvirt's own ``<bandwidth>`` has no peak for what a machine sends: that is policed, which drops at once what comes too
+fast, and its ``peak`` is ignored (formatnetwork, "Quality of service"). For what a machine receives it is a tree of HTB
+classes whose leaves are SFQ queues, and fails where the kernel has no SFQ. Linux's TBF, which is one token bucket with
+an optional second one for the peak, does what is asked (tc-tbf(8)): in any time t at most min(burst + average·t,
+MTU + peak·t) bytes pass, and what comes too fast waits. It holds back what leaves the device; for what a machine sends
+that is the device behind its tap (`labkit.live.net.cables`).
 
 Bytes are those of whole frames, headers included: of TCP's full frames 1448 of 1514 are the program's own.
 """
@@ -16,7 +18,9 @@ from labkit.live.private.room import Room
 __all__ = ["shape"]
 
 FRAME = 1600  # bytes; the second bucket holds one frame of Ethernet with its header and a VLAN tag, rounded up
-LATENCY = "50ms"  # how long a packet may wait for tokens before it is dropped
+LATENCY = "50ms"
+"""From it tc reckons how many bytes may wait: rate·latency + burst, or at a peak peak·latency + one frame where that is
+less (tc-tbf(8)). Behind an empty bucket the last of so many waits longer than that."""
 
 
 def shape(room: Room, device: str, average: float, *, peak: float | None = None, burst: float) -> list[str]:

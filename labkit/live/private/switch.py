@@ -157,17 +157,22 @@ def start(room: Room, tell: Callable[[str], None] = lambda _sentence: None) -> N
     """
     there = fetch(tell)
     with _lock:
-        if room.run(["ovs-appctl", "version"], check=False).returncode == 0:
+        if _runs(room, "ovs-vswitchd"):
             return
         quiet = ["--detach", "--no-chdir", "-vconsole:off", "-vsyslog:off"]
-        socket = f"unix:{_RUN}/db.sock"
-        for command in (
-            ["ovsdb-tool", "create", f"{_RUN}/conf.db", str(there.schema)],
-            ["ovsdb-server", f"{_RUN}/conf.db", f"--remote=p{socket}", *quiet, f"--pidfile={_RUN}/ovsdb-server.pid"],
-            ["ovs-vsctl", "--no-wait", "init"],
-            [there.vswitchd, socket, *quiet, f"--pidfile={_RUN}/ovs-vswitchd.pid"],
-        ):
-            room.run(command)
+        database, socket = f"{_RUN}/conf.db", f"unix:{_RUN}/db.sock"
+        # An interrupt may have come after any of these, so each begins where the one before left off.
+        if not _runs(room, "ovsdb-server"):
+            room.run(["rm", "-f", database, f"{_RUN}/.conf.db.~lock~"])
+            room.run(["ovsdb-tool", "create", database, str(there.schema)])
+            remote = f"--remote=p{socket}"
+            room.run(["ovsdb-server", database, remote, *quiet, f"--pidfile={_RUN}/ovsdb-server.pid"])
+        room.run(["ovs-vsctl", "--no-wait", "init"])
+        room.run([there.vswitchd, socket, *quiet, f"--pidfile={_RUN}/ovs-vswitchd.pid"])
+
+
+def _runs(room: Room, daemon: str) -> bool:
+    return room.run(["ovs-appctl", "-t", daemon, "version"], check=False).returncode == 0
 
 
 def add(room: Room, name: str) -> None:

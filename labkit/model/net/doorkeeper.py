@@ -20,7 +20,8 @@ __all__ = ["Doorkeeper"]
 
 REMEMBERED = {"icmp": 30.0, "udp": 30.0, "tcp": 432000.0}
 """Seconds for which a conversation is expected to go on (nf_conntrack_icmp_timeout, _udp_timeout, and
-_tcp_timeout_established)."""
+_tcp_timeout_established). Linux keeps UDP that goes back and forth for longer, and TCP that was not answered or has
+ended for less."""
 
 
 class Doorkeeper:

@@ -93,7 +93,7 @@ class SimulatedNetwork:
         Raises
         ------
         HostError
-            Where the two are joined already, directly or by way of others.
+            Where the two are joined already, directly or by way of others; or one of them was taken away.
         """
         self._cabinet.join(self, other, frozenset(vlans))
 
@@ -132,7 +132,7 @@ class Cabinet:
         self.numbers = count(1)
         self._places = count()
         self._macs = count(1)
-        self._joined: list[set[str]] = []  # networks that hang together
+        self._joints: dict[frozenset[str], dict[str, Socket]] = {}  # between two switches, by their names
 
     def make(self, name: str, rules: Sequence[Rule], stateful: bool) -> SimulatedNetwork:
         """Make a switch; see `labkit.host.networks.Networked.network`."""
@@ -148,7 +148,10 @@ class Cabinet:
         return network
 
     def taken_away(self, network: SimulatedNetwork) -> None:
-        """A switch is gone."""
+        """A switch is gone, with the cables that joined it to others."""
+        for pair in [pair for pair in self._joints if network.name in pair]:
+            for name, socket in self._joints.pop(pair).items():
+                self.networks[name].switch.unplug(socket)
         del self.networks[network.name]
         for name, router in list(self.routers.items()):
             if any(gate.port.network == network.name for gate in router.gates):
@@ -244,14 +247,14 @@ class Cabinet:
 
     def join(self, one: SimulatedNetwork, other: SimulatedNetwork, vlans: frozenset[int]) -> None:
         """Join two switches by a cable; see `SimulatedNetwork.join`."""
-        groups = [group for group in self._joined if one.name in group or other.name in group]
-        if one is other or any({one.name, other.name} <= group for group in groups):
+        for network in (one, other):
+            if network.removed:
+                raise HostError(f"The network {network.name} was removed.", "Make it again.")
+        if other.name in self._hanging_together(one.name):
             raise HostError(
                 f"{one.name} and {other.name} hang together already, and a second way would be a ring.",
                 "Join each pair of switches on one way only.",
             )
-        self._joined = [group for group in self._joined if group not in groups]
-        self._joined.append(set().union({one.name, other.name}, *groups))
         env, ends = self.host.env, {}
 
         def cable(here: SimulatedNetwork, there: SimulatedNetwork) -> Socket:
@@ -261,9 +264,17 @@ class Cabinet:
             return Socket(there.name, Outlet(env, arrive).send, trunk=vlans)
 
         ends[one.name], ends[other.name] = cable(one, other), cable(other, one)
+        self._joints[frozenset(ends)] = ends
         one.switch.plug(ends[one.name])
         other.switch.plug(ends[other.name])
         self.host.note(f"join networks {one.name} and {other.name} vlans={','.join(map(str, sorted(vlans)))}")
+
+    def _hanging_together(self, name: str) -> set[str]:
+        """The switches that one is joined to, directly or by way of others, and itself."""
+        found = {name}
+        while more := {each for pair in self._joints if pair & found for each in pair} - found:
+            found |= more
+        return found
 
 
 def _meet(one: Port, other: Port) -> bool:

@@ -2,11 +2,13 @@
 
 It takes frames that are for its own card and packets that are for somebody else, and sends the packet on where that
 one's network is. With address translation (NAT) whoever is inside leaves with the router's own outside address, under a
-number that the router remembers; what comes back under that number goes to whom it belongs, and whatever else knocks
-outside is not let in.
+number that the router remembers; what comes back under that number from whom it was sent to goes to whom it belongs,
+and whatever else knocks outside is not let in.
 
 Sources: RFC 1812, 5.2 (forwarding; time to live is not modelled), RFC 3022, 2.2 and 4.1 (NAPT, with ICMP's query
-numbers and errors), RFC 4787, REQ-1 (one number for one sender, whomever it speaks to).
+numbers and errors), RFC 4787, REQ-1 (one number for one sender, whomever it speaks to) and section 5 (address and
+port-dependent filtering, as Linux's masquerading has it: only who was spoken to may answer). Nothing is forgotten but
+for want of numbers; then who got his first loses it.
 """
 
 from __future__ import annotations
@@ -14,16 +16,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from functools import partial
-from itertools import count
+from itertools import cycle
 
-from labkit.model.net.frames import Packet
+from labkit.model.net.frames import Flow, Packet
 from labkit.model.net.gate import Gate
 
 __all__ = ["Router"]
 
 _Who = tuple[str, str, int]  # protocol, address, port
 
-FIRST_NUMBER = 20_000  # of those that senders of packets get outside
+FIRST_NUMBER, LAST_NUMBER = 20_000, 65_535  # of those that senders of packets get outside
 
 
 class Router:
@@ -40,9 +42,10 @@ class Router:
     def __init__(self, gates: Sequence[Gate], nat: bool) -> None:
         self.gates = tuple(gates)
         self.outside = gates[-1] if nat else None
-        self._numbers = count(FIRST_NUMBER)
+        self._numbers = cycle(range(FIRST_NUMBER, LAST_NUMBER + 1))
         self._given: dict[_Who, int] = {}
         self._whose: dict[tuple[str, int], tuple[str, int]] = {}  # protocol and number: whose address and port
+        self._begun: set[Flow] = set()  # as they are outside
         for gate in gates:
             gate.stack.forward = partial(self._take, gate)
 
@@ -50,10 +53,10 @@ class Router:
         """Look at a packet that has come; False where it is for the router itself."""
         ours = packet.destination == gate.stack.address
         if gate is self.outside:
-            found = self._whose.get(_number(packet))
-            if not ours or found is None:
+            flow = packet.about or packet.flow_back  # an error comes under the number of what it is about
+            if not ours or flow not in self._begun:
                 return not ours
-            packet = _inwards(packet, *found)
+            packet = _inwards(packet, *self._whose[flow[0], flow[2]])
         elif any(packet.destination == each.stack.address for each in self.gates):
             return False
         out = next((each for each in self.gates if each.stack.is_near(packet.destination)), None)
@@ -67,16 +70,20 @@ class Router:
     def _outwards(self, packet: Packet, address: str) -> Packet:
         who = packet.protocol, packet.source, packet.source_port
         if who not in self._given:
-            self._given[who] = number = next(self._numbers)
-            self._whose[packet.protocol, number] = who[1:]
+            self._give(who, next(self._numbers))
         number = self._given[who]
         port = number if packet.protocol == "icmp" else packet.port
-        return dataclasses.replace(packet, source=address, source_port=number, port=port)
+        packet = dataclasses.replace(packet, source=address, source_port=number, port=port)
+        self._begun.add(packet.flow)
+        return packet
 
-
-def _number(packet: Packet) -> tuple[str, int]:
-    """Under which number a packet from outside comes; an error comes under that of what it is about."""
-    return (packet.about[0], packet.about[2]) if packet.about else (packet.protocol, packet.port)
+    def _give(self, who: _Who, number: int) -> None:
+        protocol = who[0]
+        if before := self._whose.get((protocol, number)):
+            del self._given[protocol, *before]
+            self._begun = {flow for flow in self._begun if (flow[0], flow[2]) != (protocol, number)}
+        self._given[who] = number
+        self._whose[protocol, number] = who[1:]
 
 
 def _inwards(packet: Packet, address: str, port: int) -> Packet:
