@@ -172,10 +172,11 @@ class Networked(Protocol):
         the sender asks first.
         """
 
-    def transfer(self, sender: str, target: str, seconds: float, every: float = 0.5) -> Observation:
+    def transfer(self, sender: str | Sequence[str], target: str, seconds: float, every: float = 0.5) -> Observation:
         """Let `sender` send as much as it can: `rate` in Mbit/s and `bytes` in B, of the pair ``sender>target``.
 
-        The series has what arrived in each interval; `rate` is that of the second half, when all bursts are over.
+        Several senders, each named once, send to the target at the same time. `rate` is that of the second half, when
+        all bursts are over. Its series has the rate of each interval, that of `bytes` what had arrived by its end.
         """
 
 

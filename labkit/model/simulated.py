@@ -197,7 +197,7 @@ class SimulatedHost:
         self.check_open()
         return capture(self._cabinet, sender, target, count, known)
 
-    def transfer(self, sender: str, target: str, seconds: float, every: float = 0.5) -> Observation:
+    def transfer(self, sender: str | Sequence[str], target: str, seconds: float, every: float = 0.5) -> Observation:
         """Let a machine send as much as it can; see `labkit.host.networks.Networked.transfer`."""
         self.check_open()
         return transfer(self._cabinet, sender, target, seconds, every)

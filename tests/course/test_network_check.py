@@ -19,6 +19,7 @@ def told(**changed):
 def test_the_right_way():
     verdict = told()
     assert verdict.done and "The list comes out" in verdict.said and verdict.said.endswith("On the simulated host.")
+    assert "Both at once, the Wi-Fi sends 6.0 Mbit/s and the shop 994" in verdict.said  # of a cable of 1000
     assert shop_goal(VALUES, lambda: RIGHT, where="simulated").done
 
 
@@ -30,7 +31,7 @@ def test_the_right_way():
         ({"database": {}}, "wifi reaches port 5432 of database"),
         ({"database": {"rules": "drop any"}}, "web does not reach port 5432 of database"),
         ({"database": {"rules": "accept tcp 5432, drop any"}}, "internet reaches port 5432 of database"),
-        ({"wifi": {}}, "the Wi-Fi may have 6"),
+        ({"wifi": {}}, "the Wi-Fi sends 500.0 Mbit/s and the shop 500; the Wi-Fi may have 6"),
         ({"wifi": {"rate": 2}}, "the Wi-Fi was promised 6"),
         ({"web": {"rules": "accept tcp 80, drop tcp", "rate": 6}}, "the shop is to stay as fast as it was"),
         ({"wifi": {"rate": "fast"}}, "a number of Mbit/s"),

@@ -1,7 +1,6 @@
 """However a process ends, its guests end too; and nobody else's are touched."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -10,6 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 
 from labkit.live import guardian, ownership
@@ -141,11 +141,10 @@ def test_clean_sweeps_what_even_the_guardian_left(host):
     child, root = start("host.create('left'); print('up', flush=True)")
     assert child.stdout.readline() == "up\n"
     # The guardian dies first: nobody is left to clear up.
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            command = (entry / "cmdline").read_bytes()
-            if b"guardian.py" in command and root.encode() in command:
-                os.kill(int(entry.name), signal.SIGKILL)
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if root in words and guardian.__file__ in words:
+            process.kill()
     child.kill()
     child.wait(30)
     time.sleep(1.5)

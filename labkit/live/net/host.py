@@ -63,7 +63,9 @@ class HasNetworks:
         return capturing.capture(self, sender, target, count, known)
 
     @explained("transfer data")
-    def transfer(self: LiveHost, sender: str, target: str, seconds: float, every: float = 0.5) -> Observation:
+    def transfer(
+        self: LiveHost, sender: str | Sequence[str], target: str, seconds: float, every: float = 0.5
+    ) -> Observation:
         """Let iperf3 send; see `labkit.host.networks.Networked.transfer` and `labkit.live.net.transferring`."""
         from labkit.live.net import transferring
 

@@ -1,9 +1,15 @@
-"""How much gets through: iperf3 sends in one guest, and the kernel's counters at the other's tap say what arrives."""
+"""How much gets through: iperf3 sends in guests, and the kernel's counters say what arrives.
+
+Of one sender what is counted is what arrives at the target's tap. Of several that tap has the frames of all, so each is
+counted where its frames enter the switch, behind its rules and its bucket: what is lost after that is counted too.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import psutil
@@ -12,6 +18,7 @@ from labkit.host import HostError, Observation, Row, Series
 from labkit.live import counters
 from labkit.live.net.cables import Cable, between
 from labkit.live.net.network import room_of
+from labkit.live.private.room import Room
 from labkit.live.private.watching import counted
 
 if TYPE_CHECKING:
@@ -19,40 +26,119 @@ if TYPE_CHECKING:
 
 __all__ = ["transfer"]
 
-PORT = 5201  # iperf3's own
+PORT = 5201  # iperf3's own; each further sender has the next
+SENDERS = 16  # at once, at the most
 BEGUN = 10_000  # bytes; the two iperf3s tell each other less than that before one sends
 PATIENCE = 60.0  # seconds for iperf3 to begin to send; under emulation it takes one to three
 STREAMS = 4  # of TCP: while one waits, having lost a frame, the others go on
-NOTED = "/run/labkit-iperf3"  # the file in which the server writes its process number
+NOTED = "/run/labkit-iperf3"  # with the port behind it the file in which a server writes its process number
 ENDS = 10.0  # seconds for the guest to end it
 LONGER = 30  # seconds that it would go on, were it not ended
 REMEDY = "Stop other machines or programs, then try again."
 
 
-def transfer(host: LiveHost, sender: str, target: str, seconds: float, every: float) -> Observation:
-    """Let a machine send as much as it can; see `labkit.host.networks.Networked.transfer`."""
+@dataclass
+class Flow:
+    """What one sender sends.
+
+    Parameters
+    ----------
+    cable, other : Cable
+        The sender's and the target's.
+    port : int
+        Of TCP.
+    alone : bool
+        Whether nobody else sends to the target.
+    """
+
+    cable: Cable
+    other: Cable
+    port: int
+    alone: bool
+    running: int = 0  # the process number of iperf3 in the sender
+    before: int = 0  # what had passed before it was asked to send
+    first: int = 0  # what had passed when it began, and when that was
+    began: float = 0.0
+    moments: list[float] = field(default_factory=list)
+    arrived: list[int] = field(default_factory=list)
+
+    @property
+    def pair(self) -> str:
+        """Both names."""
+        return f"{self.cable.machine.name}>{self.other.machine.name}"
+
+    def passed(self, room: Room) -> int:
+        """How many bytes have passed the place where it is counted."""
+        if self.alone:
+            return counted(room, self.other.tap).bytes_received
+        return counted(room, self.cable.port_name).bytes_sent
+
+    def look(self, room: Room) -> None:
+        """Write down how much has arrived by now.
+
+        The clock is read before the first count and after each other: so no more can have arrived than the bucket lets
+        through in the time that is written down, however long the reading takes.
+        """
+        if not self.moments:
+            self.began = time.monotonic()
+            self.first = self.passed(room)
+            self.moments, self.arrived = [0.0], [0]
+            return
+        now = self.passed(room)
+        self.moments.append(time.monotonic() - self.began)
+        self.arrived.append(now - self.first)
+
+
+def transfer(host: LiveHost, sender: str | Sequence[str], target: str, seconds: float, every: float) -> Observation:
+    """Let machines send as much as they can; see `labkit.host.networks.Networked.transfer`."""
     if not seconds > 0 or not 0 < every <= seconds:
         raise ValueError("seconds and every must be above 0, and every no longer than seconds")
-    for name in (sender, target):
-        if name not in host.machines:
-            raise HostError(f"There is no machine {name:.40}.", "Look at host.machines.")
-    way = between(host.machines[sender], host.machines[target])
-    if way is None or sender == target:
-        raise HostError(f"{sender} and {target} are in no network together.", "Plug both into one.")
-    cable, other = way
-    running = _begin(host, cable, other, seconds)
+    flows = _flows(host, sender, target)
     try:
+        for flow in flows:
+            _listen(host, flow)
+        for flow in flows:  # when all listen: then they begin within a moment
+            _send(host, flow, seconds)
         busy = _busy(host)
-        moments, arrived = _watch(host, running, cable, other, seconds, every)
+        _watch(host, flows, seconds, every)
         busy = [now - before for now, before in zip(_busy(host), busy, strict=True)]
     finally:
-        with contextlib.suppress(HostError):  # a machine may have ended
-            cable.machine.agent.run(["/bin/kill", "-9", str(running)], ENDS)
-            other.machine.agent.run(["/bin/sh", "-c", f"kill -9 $(cat {NOTED})"], ENDS)
+        for flow in flows:
+            with contextlib.suppress(HostError):  # a machine may have ended
+                if flow.running:
+                    flow.cable.machine.agent.run(["/bin/kill", "-9", str(flow.running)], ENDS)
+                flow.other.machine.agent.run(["/bin/sh", "-c", f"kill -9 $(cat {NOTED}-{flow.port})"], ENDS)
     passed, took, own = busy
     disturbed = max(0.0, took - own) / (passed * host.cpus)
-    seen = _told(f"{sender}>{target}", moments, arrived)
-    return Observation(moments[-1], *seen, (), host.provenance(), round(disturbed, 4))
+    told = [_told(flow.pair, flow.moments, flow.arrived) for flow in flows]
+    rows = tuple(row for those, _series in told for row in those)
+    series = tuple(line for _rows, those in told for line in those)
+    return Observation(
+        max(flow.moments[-1] for flow in flows), rows, series, (), host.provenance(), round(disturbed, 4)
+    )
+
+
+def _flows(host: LiveHost, sender: str | Sequence[str], target: str) -> list[Flow]:
+    """Who is to send, by which cables.
+
+    Raises
+    ------
+    HostError
+        Where there is no such machine, or no way.
+    """
+    names = [sender] if isinstance(sender, str) else list(sender)
+    if not 0 < len(names) <= SENDERS or len(set(names)) < len(names):
+        raise ValueError(f"name from 1 to {SENDERS} senders, each once")
+    found = []
+    for place, name in enumerate(names):
+        for each in (name, target):
+            if each not in host.machines:
+                raise HostError(f"There is no machine {each:.40}.", "Look at host.machines.")
+        way = between(host.machines[name], host.machines[target])
+        if way is None or name == target:
+            raise HostError(f"{name} and {target} are in no network together.", "Plug both into one.")
+        found.append(Flow(*way, PORT + place, alone=len(names) == 1))
+    return found
 
 
 def _busy(host: LiveHost) -> list[float]:
@@ -66,37 +152,59 @@ def _busy(host: LiveHost) -> list[float]:
     return [time.monotonic(), sum(everywhere[cpu] for cpu in host.cpu_numbers), used]
 
 
-def _begin(host: LiveHost, cable: Cable, other: Cable, seconds: float) -> int:
-    listens = f"until netstat -ltn | grep -q :{PORT}; do usleep 20000; done"
-    serves = f"mkdir -p /run && iperf3 -s -p {PORT} -D -I {NOTED} && {listens}"
-    done = other.machine.agent.run(["/bin/sh", "-c", serves], PATIENCE)
+def _listen(host: LiveHost, flow: Flow) -> None:
+    """Start the server in the target, and wait until it listens."""
+    serves = ["iperf3", "-s", "-p", str(flow.port), "-D", "-I", f"{NOTED}-{flow.port}"]
+    listens = f"until netstat -ltn | grep -q :{flow.port}; do usleep 20000; done"
+    done = flow.other.machine.agent.run(
+        ["/bin/sh", "-c", f"mkdir -p /run && {' '.join(serves)} && {listens}"], PATIENCE
+    )
     if done.status:
-        raise HostError(f"iperf3 does not run in {other.machine.name}: {done.errors.strip()}.", REMEDY)
-    words = ["iperf3", "-c", other.ip, "-p", str(PORT), "-P", str(STREAMS), "-t", str(round(seconds) + LONGER)]
-    host.note_agent(other.machine, "guest-exec", ["iperf3", "-s", "-p", str(PORT), "-D"])
-    host.note_agent(cable.machine, "guest-exec", words)
-    return cable.machine.agent.start(["/bin/sh", "-c", 'exec "$0" "$@"', *words], capture=True)
+        raise HostError(f"iperf3 does not run in {flow.other.machine.name}: {done.errors.strip()}.", REMEDY)
+    host.note_agent(flow.other.machine, "guest-exec", serves[:5])
 
 
-def _watch(
-    host: LiveHost, running: int, cable: Cable, other: Cable, seconds: float, every: float
-) -> tuple[list[float], list[int]]:
-    """The moments at which was looked, in seconds from the first byte, and the bytes that had arrived by then."""
-    room, tap = room_of(host), other.tap
-    before, ends = counted(room, tap).bytes_received, time.monotonic() + PATIENCE
-    while counted(room, tap).bytes_received < before + BEGUN:
-        if time.monotonic() > ends or (finished := cable.machine.agent.finished(running)):
-            said = finished.errors.strip() if time.monotonic() <= ends and finished else "it did not begin"
-            raise HostError(f"Nothing gets from {cable.machine.name} to {other.machine.name}: {said}.", REMEDY)
-        time.sleep(0.005)
-    began, first = time.monotonic(), counted(room, tap).bytes_received
-    moments, arrived = [0.0], [0]
-    for step in range(1, round(seconds / every) + 1):
-        time.sleep(max(0.0, began + step * every - time.monotonic()))
-        moments.append(time.monotonic() - began)
-        arrived.append(counted(room, tap).bytes_received - first)
-        host.progress(f"{cable.machine.name} sends", min(1.0, moments[-1] / seconds))
-    return moments, arrived
+def _send(host: LiveHost, flow: Flow, seconds: float) -> None:
+    """Start the client in the sender; it goes on until it is ended."""
+    flow.before = flow.passed(room_of(host))
+    words = ["iperf3", "-c", flow.other.ip, "-p", str(flow.port)]
+    words += ["-P", str(STREAMS), "-t", str(round(seconds) + LONGER)]
+    host.note_agent(flow.cable.machine, "guest-exec", words)
+    flow.running = flow.cable.machine.agent.start(words, capture=True)
+
+
+def _watch(host: LiveHost, flows: Sequence[Flow], seconds: float, every: float) -> None:
+    """Look at each from its first byte on, for as long as was asked."""
+    room, count = room_of(host), round(seconds / every)
+    ends = time.monotonic() + PATIENCE
+    while waiting := [flow for flow in flows if len(flow.moments) <= count]:
+        due = [time.monotonic() + 0.005]
+        for flow in waiting:
+            if not flow.moments:
+                if flow.passed(room) >= flow.before + BEGUN:
+                    flow.look(room)
+                elif time.monotonic() > ends or (finished := flow.cable.machine.agent.finished(flow.running)):
+                    said = finished.errors.strip() if time.monotonic() <= ends and finished else "it did not begin"
+                    raise HostError(f"Nothing gets by the way {flow.pair}: {said}.", REMEDY)
+                continue
+            next_look = flow.began + len(flow.moments) * every
+            if time.monotonic() >= next_look:
+                flow.look(room)
+                next_look += every
+            due.append(next_look)
+        if all(flow.moments for flow in flows):
+            host.progress(_who(flows), min(1.0, min(len(flow.moments) for flow in flows) / count))
+            time.sleep(max(0.0, min(due[1:], default=0.0) - time.monotonic()))
+        else:
+            time.sleep(max(0.0, min(due) - time.monotonic()))
+    begun = [flow.began for flow in flows]
+    if max(begun) - min(begun) > seconds / 2:
+        raise HostError("The senders did not begin at the same time.", f"{REMEDY[:-1]}, or let them send for longer.")
+
+
+def _who(flows: Sequence[Flow]) -> str:
+    names = [flow.cable.machine.name for flow in flows]
+    return f"{names[0]} sends" if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]} send"
 
 
 def _told(pair: str, moments: list[float], arrived: list[int]) -> tuple[tuple[Row, ...], tuple[Series, ...]]:
@@ -111,6 +219,6 @@ def _told(pair: str, moments: list[float], arrived: list[int]) -> tuple[tuple[Ro
     )
     series = (
         Series(pair, "rate", "Mbit/s", moments[1:], rates),
-        Series(pair, "bytes", "B", moments[1:], [float(there - here) for _, _, here, there in spans]),
+        Series(pair, "bytes", "B", moments[1:], list(map(float, arrived[1:]))),
     )
     return rows, series

@@ -136,7 +136,7 @@ def capture(cabinet: Cabinet, sender: str, target: str, count: int, known: bool)
         raise HostError(f"{sender} and {target} are in no network together.", "Plug both into one.")
     for here, there in ((one, other), (other, one)):
         if known:
-            here.stack.knows(there.stack.address, there.stack.mac, next(iter(here.port.trunk), None))
+            here.stack.knows(there.stack.address, there.stack.mac, _tag(here, there))
         else:
             here.stack.forget(there.stack.address)
     host, since = cabinet.host, cabinet.host.now
@@ -149,11 +149,17 @@ def capture(cabinet: Cabinet, sender: str, target: str, count: int, known: bool)
     frames = dict.fromkeys(host.machines, 0)
     for line in sightings:
         if line.sender == sender and _counts(line.frame.content):
-            for name in {sender, *(name for name, _at in line.seen)}:
+            for name in {sender, *(name for name, _at in line.seen)} & frames.keys():  # routers see some too
                 frames[name] += 1
     host.note(f"capture {count} pings from {sender} to {target}{'' if known else ', addresses unknown'}")
     rows = [Row(machine=name, quantity="frames", unit="1", value=float(number)) for name, number in frames.items()]
     return seen_by(cabinet, since, rows, events=told(sightings, since, _whose(cabinet)))
+
+
+def _tag(here: Gate, there: Gate) -> int | None:
+    """The tag with which one card speaks to another: at a trunk that of the first VLAN that both are in."""
+    shared = set(here.port.trunk) & set(there.port.trunk or (there.port.vlan,))
+    return min(shared, default=next(iter(here.port.trunk), None))
 
 
 def _counts(content: Arp | Packet) -> bool:
