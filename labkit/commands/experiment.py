@@ -123,8 +123,10 @@ def _number(value: float | None) -> str:
 
 def _shown(outcome: Outcome, rows: list[dict[str, Any]], journal: list[str], whole: bool) -> str:
     if outcome.simulated is None and outcome.live is None:
+        from labkit.views.words import rows_of
+
         cells = [[row["machine"], row["quantity"], _number(row["theory"]), row["unit"]] for row in rows]
-        return columns([["machine", "quantity", "theory", "unit"], *cells]) if cells else ""
+        return columns([[rows_of(outcome.experiment), "quantity", "theory", "unit"], *cells]) if cells else ""
     from labkit.views.text import table
 
     text = table(outcome)

@@ -6,6 +6,7 @@ keeps (settings, history, run-time files) goes to labkit's cache, not among the 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -79,6 +80,19 @@ def keep_to_our_places() -> None:
             os.environ[name] = str(home / folder)
 
 
+def workspaces(folder: Path) -> Path:
+    """Where JupyterLab keeps which tabs were open: a place of its own for each course directory.
+
+    Else the tabs of another course of the same person, and the kernels behind them, would come along.
+    """
+    from labkit.live.places import cache_root
+
+    if named := os.environ.get("JUPYTERLAB_WORKSPACES_DIR"):
+        return Path(named)
+    which = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:12]
+    return cache_root() / "jupyter" / "workspaces" / which
+
+
 def open_lab(args: Namespace) -> Answer:
     """Start JupyterLab and say where it is."""
     delivery = handed_out(args.copy)
@@ -109,6 +123,7 @@ def open_lab(args: Namespace) -> Answer:
     settings.LabApp.update(
         {
             "default_url": page,
+            "workspaces_dir": str(workspaces(folder)),
             "news_url": None,
             "check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
             "extension_manager": "readonly",

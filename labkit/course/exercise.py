@@ -121,8 +121,8 @@ class Exercise(Shown):
             attempts = kept.setdefault("attempts", [])
             if not attempts or attempts[-1]["said"] != attempt["said"]:  # Run All repeats the last one
                 attempts.append(attempt)
-            if verdict.done:
-                kept.setdefault("done", attempt["at"])
+            if verdict.done and "done" not in kept:
+                kept.update(done=attempt["at"], hints_before=kept.get("hints", 0))
 
         self._keep(add)
         self._refresh()

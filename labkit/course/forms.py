@@ -48,8 +48,7 @@ function render({ model, el }) {
     part(row, "label", { textContent: words, htmlFor: id });
     return part(row, tag, { id, ...properties }, attributes);
   };
-  const unit = model.get("unit") ? `, in ${model.get("unit")}` : "";
-  const number = field("input", `Your answer${unit} (${model.get("range")}):`,
+  const number = field("input", `Your answer (${model.get("range")}):`,
     { type: "text", autocomplete: "off" }, { inputmode: "decimal" });
   const sure = field("select", "How sure are you?");
   for (const [percent, words] of model.get("steps")) part(sure, "option", { value: percent, textContent: words });

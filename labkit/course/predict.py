@@ -190,8 +190,9 @@ class Prediction(Shown):
         return self
 
     def _details(self) -> str:
-        near = amount(self.asked.margin, self.asked.unit)
-        return f"A number {self.asked.range}. It counts as right within {near}."
+        if not self.asked.margin:
+            return f"A number {self.asked.range}. It counts as right if it is exact."
+        return f"A number {self.asked.range}. It counts as right within {amount(self.asked.margin, self.asked.unit)}."
 
     def _state(self) -> str:
         answer = self.answer

@@ -17,6 +17,10 @@ __all__ = ["Quiz"]
 _LETTERS = "abcdefgh"
 
 
+def _verdict(option: Option) -> str:
+    return "Yes." if option.right else "Not quite."
+
+
 class Quiz(Shown):
     """The questions at a lesson's end.
 
@@ -44,7 +48,10 @@ class Quiz(Shown):
         return self._explained(option)
 
     def _explained(self, option: Option) -> str:
-        return f"{'Yes.' if option.right else 'Not quite.'} {option.why} {self._progress.unsaved}".rstrip()
+        return f"{_verdict(option)} {option.why} {self._progress.unsaved}".rstrip()
+
+    def _explained_html(self, option: Option) -> str:
+        return f"<strong>{_verdict(option)}</strong> {marked(self._explained(option).removeprefix(_verdict(option)))}"
 
     def answer(self, number: int, letter: str) -> str:
         """Answer without the widget: question 1 and up, option ``"a"`` and up; returns the explanation."""
@@ -74,7 +81,7 @@ class Quiz(Shown):
         items = "".join(
             f"<li><p>{marked(question.ask)}</p>"
             + "".join(
-                f"<details><summary>{marked(option.text)}</summary><p>{marked(self._explained(option))}</p></details>"
+                f"<details><summary>{marked(option.text)}</summary><p>{self._explained_html(option)}</p></details>"
                 for option in question.shuffled
             )
             + "</li>"
@@ -102,7 +109,7 @@ class Quiz(Shown):
         last = attempts[-1].get("choice") if attempts else None
         answered = next(
             (
-                {"chosen": place, "said": marked(self._explained(option))}
+                {"chosen": place, "said": self._explained_html(option)}
                 for place, option in enumerate(options)
                 if option.text == last
             ),
@@ -110,9 +117,9 @@ class Quiz(Shown):
         )
 
         def check(place: int) -> str:
-            explanation = marked(self._keep(question, options[place]))
+            self._keep(question, options[place])
             self._summary.value = escaped(self.summary())
-            return explanation
+            return self._explained_html(options[place])
 
         part = QuestionForm(
             check,

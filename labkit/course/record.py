@@ -13,7 +13,8 @@ The document
 - ``predictions``: id to ``{at, value, sure, why, unit, low, high, within, peeked}``; the earliest is kept;
 - ``outcomes``: id to ``{at, values}``, what it turned out to be; the latest is kept;
 - ``quiz``: question to a list of ``{at, choice, right}``;
-- ``exercises``: id to ``{attempts: [{at, done, said}], hints, solution, done}``;
+- ``exercises``: id to ``{attempts: [{at, done, said}], hints, solution, done, hints_before}``, the last how many hints
+  had been seen when it was done;
 - ``reached``: id of a cell to when it was first reached.
 """
 
@@ -73,7 +74,8 @@ def _checked_lesson(lesson: Any) -> Json:
     for attempts in lesson["quiz"].values():
         _expect(isinstance(attempts, list) and all(map(_stamped, attempts)), "a question's answers")
     for task in lesson["exercises"].values():
-        _expect(isinstance(task, dict) and _whole(task.get("hints", 0)), "an exercise")
+        seen = isinstance(task, dict) and (task.get("hints", 0), task.get("hints_before", 0))
+        _expect(seen and all(map(_whole, seen)), "an exercise")
         attempts = task.get("attempts", [])
         _expect(isinstance(attempts, list) and all(map(_stamped, attempts)), "an exercise's attempts")
         _expect(isinstance(task.get("done", ""), str), "an exercise's date")
@@ -153,6 +155,7 @@ def _larger(one: Any, other: Any) -> Any:
 
 def _exercise(one: Json, other: Json) -> Json:
     rules: dict[str, Callable[[Any, Any], Any]] = {"attempts": _together, "hints": max, "solution": max, "done": min}
+    rules["hints_before"] = min
     return _each(one, other, rules)
 
 

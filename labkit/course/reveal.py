@@ -23,6 +23,7 @@ __all__ = ["Reveal", "columns", "miss", "truth"]
 _SHOWN = 0.001  # the last digit that is shown of a number below 1
 _COLUMNS = ("theory", "simulated", "live")
 _SOURCES = {"theory": " from theory", "simulated": " from the simulation", "live": " from the live run"}
+_AS = {"theory": "as theory has it", "simulated": "as the simulation has it", "live": "as your live run had it"}
 _SAY = {"theory": "theory says", "simulated": "the simulation", "live": "your live run"}
 
 
@@ -80,8 +81,11 @@ def _off(by: float, unit: str) -> str:
 
 def _misses(answer: Mapping[str, Any], values: Mapping[str, float]) -> str:
     unit = str(answer.get("unit", ""))
-    source = next((_SOURCES[name] for name in _COLUMNS if name in values), "")
-    off = f"You were off by {_off(miss(answer, values), unit)}{source}"
+    column = next((name for name in _COLUMNS if name in values), "")
+    by = _off(miss(answer, values), unit)
+    if by == _off(0.0, unit):
+        return f"Exactly right, {_AS[column]}." if column else "Exactly right."
+    off = f"You were off by {by}{_SOURCES.get(column, '')}"
     if _near(answer, values):
         return f"{off}: near enough."
     return f"{off}; {amount(answer.get('within', 0.0), unit)} was near enough."
@@ -91,8 +95,9 @@ def _near(answer: Mapping[str, Any], values: Mapping[str, float]) -> bool:
     return miss(answer, values) <= answer.get("within", 0.0)
 
 
-def _part_of_range(answer: Mapping[str, Any], values: Mapping[str, float]) -> float:
-    return miss(answer, values) / ((answer.get("high", 1.0) - answer.get("low", 0.0)) or 1.0)
+def _alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two answers are numbers of one unit in one range, so that being off by so much means as much in both."""
+    return all(one.get(what) == other.get(what) for what in ("unit", "low", "high"))
 
 
 class Reveal(Shown):
@@ -182,11 +187,18 @@ class Reveal(Shown):
         earlier = self._earlier()
         if not earlier:
             return []
-        if _near(*earlier) and _near(answer, self.values):
+        was_near, is_near = _near(*earlier), _near(answer, self.values)
+        if was_near and is_near:
             return ["Near enough both times."]
-        before, now_off = _part_of_range(*earlier), _part_of_range(answer, self.values)
-        change = "closer than" if now_off < before else "as close as" if now_off == before else "further off than"
-        return [f"Off by {now_off:.0%} of the range, {change} the first time ({before:.0%})."]
+        unit = str(earlier[0].get("unit", ""))
+        before, this = (_off(off, unit) for off in (miss(*earlier), miss(answer, self.values)))
+        if was_near:
+            exact = before == _off(0.0, unit)
+            return [f"The first time you were {'exactly right' if exact else f'near enough: off by {before}'}."]
+        if not is_near and (this == before or not _alike(earlier[0], answer)):
+            return []  # which of the two was the better answer nobody can say
+        change = "Nearer" if is_near or miss(answer, self.values) < miss(*earlier) else "Further off"
+        return [f"{change} than the first time, when you were off by {before}."]
 
     def _table(self) -> str:
         """Both answers side by side, in HTML; empty where there is only one."""

@@ -32,13 +32,14 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 STYLE = """<style>
 .labkit-card { border-left: 4px solid #0072b2; padding: 0.3em 0.9em; margin: 0.3em 0; max-width: 52em; }
+.labkit-card:has(.labkit-figure) { max-width: none; }
 .labkit-card .widget-html-content { line-height: 1.5; }
 .labkit-card .widget-html-content p { margin: 0.3em 0; }
 .labkit-card .labkit-announcement { margin: 2px; line-height: 1.5; }
 .labkit-card .widget-html { height: auto; }
 .labkit-form { margin: 2px; line-height: 1.5; height: auto; overflow: visible; }
-.labkit-form .labkit-field { display: flex; flex-wrap: wrap; gap: 0.2em 0.8em; margin: 0.3em 0; }
-.labkit-form .labkit-field label { flex: 0 0 20em; max-width: 100%; }
+.labkit-form .labkit-field { display: flex; flex-wrap: wrap; align-items: center; gap: 0.2em 0.8em; margin: 0.3em 0; }
+.labkit-form .labkit-field label { flex: 0 0 24em; max-width: 100%; }
 .labkit-form input[type=text], .labkit-form select { flex: 0 1 14em; font: inherit; padding: 0.15em 0.4em;
   color: var(--jp-ui-font-color0, #000); background: var(--jp-layout-color0, #fff); border: 1px solid #767676; }
 .labkit-form .labkit-field .labkit-why { flex: 1 1 20em; }

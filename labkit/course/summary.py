@@ -73,7 +73,8 @@ class Summary:
         kept = lesson["exercises"].get(name, {})
         tries = len(kept.get("attempts", []))
         state = "done" if kept.get("done") else "not yet" if tries else "not tried yet"
-        hints = kept.get("hints", 0)
+        # What somebody reads out of curiosity when it is done was no help; an older record does not know when it was.
+        hints = kept.get("hints_before", kept.get("hints", 0)) if kept.get("done") else kept.get("hints", 0)
         used = f", {hints} hint{'s'[: hints != 1]} seen" if hints else ""
         return f"Exercise {name}: {state}{used}."
 

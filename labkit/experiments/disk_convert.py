@@ -21,8 +21,8 @@ guest_bytes : what the map calls data in that file, in B; see `disk-thin` for VH
 disk_bytes : how large the guest sees the disk, in B. Into VHD it may grow: its size must fit a geometry
 snapshots : how many are inside the file. ``qemu-img convert`` reads what the disk shows now, and leaves them behind
 needs_backing : 1 where the disk cannot be opened without another file, else 0
-identical : of `target`: 1 where a guest reads the same bytes from both, else 0; live by ``qemu-img compare`` and by
-    SHA-256 of both as raw streams, simulated by comparing which bytes were written where
+identical : of `target`: 1 where a guest reads the same bytes from both, with zeros behind the shorter one, else 0; live
+    by ``qemu-img compare`` and by SHA-256 of both as raw streams, simulated by comparing which bytes were written where
 
 Theory is a formula over the set of touched units (`labkit.experiments.disk_sizes`). Of the target those count that hold
 anything but zeros once the writes are widened to multiples of 4 KiB, as ``qemu-img convert`` copies them. Two rows of
@@ -58,6 +58,7 @@ __all__ = [
     "NEEDS",
     "QUANTITIES",
     "QUESTION",
+    "ROWS",
     "UNDISTURBED",
     "Settings",
     "adjust",
@@ -73,6 +74,7 @@ NAME = "disk-convert"
 QUESTION = "What changes when a disk is converted into another format, and what does not?"
 LESSON = "04"
 NEEDS = ("disks",)
+ROWS = "disk"
 UNDISTURBED = "the same writes make the same file, however long they take"
 QUANTITIES = {
     "file_bytes": "B",
@@ -85,10 +87,17 @@ QUANTITIES = {
 LABELS = {
     "file_bytes": ("Length of the file", "Look at which of the two files is longer, and by how many units."),
     "guest_bytes": ("Data by the map", "Look at how much of the disk has room of its own, before and after."),
-    "disk_bytes": ("Size as the guest sees it", "Look at whether the guest's disk is still as large as it was."),
+    "disk_bytes": (
+        "Size as the guest sees it",
+        "Read the numbers: is it to the byte what it was? A small difference shows in no bar.",
+    ),
     "snapshots": ("Snapshots inside the file", "Look at how many snapshots the copy still has.", "snapshots"),
-    "needs_backing": ("Needs another file", "1 where the disk still leans on another file.", "1 or 0"),
-    "identical": ("Same bytes for the guest", "1 where a guest would notice nothing.", "1 or 0"),
+    "needs_backing": ("Needs another file", "Yes where the disk still leans on another file.", "1 or 0"),
+    "identical": (
+        "Same content for the guest",
+        "Yes where all that was on the disk is there unchanged; its size is another matter.",
+        "1 or 0",
+    ),
 }
 BOUNDS = {quantity: 0.0 for quantity in QUANTITIES}
 
@@ -109,8 +118,8 @@ class Settings:
         ("0+4096", "1048576+65536"),
         read=writes.read,
         longest=writes.MOST_WRITES,
-        unit="B",
-        about="offset+length of each write, or a pattern such as random:seed=1,count=100,length=4096",
+        unit="",
+        about="offset+length of each write, in B, or a pattern: random:seed=1,count=100,length=4096",
     )
     backing: str = choice("no", ("no", "yes"), about="whether the disk lies over another before")
     snapshots: int = integer(0, minimum=0, maximum=8, unit="1", about="kept inside the file before, for qcow2 only")

@@ -2,7 +2,8 @@
 
 Several guests have a thin disk each, all in one pool, and together they were promised more than it has. Each writes at
 a steady rate. Somebody is told when the pool is 70, 80 and 90% full. When the last block is given out, each guest that
-wants another is paused. Then the pool grows, the guests go on, and every byte is compared with what it should be.
+wants another is paused. Somebody needs two seconds to see that, and nothing goes on by itself. Then the pool grows, the
+guests go on, and every byte is compared with what it should be.
 
 Settings
 --------
@@ -20,6 +21,9 @@ comes to that; in B `used`, when it was full or all was written, and `used_in_al
 Of each guest, ``m1``, ``m2``, …: `written`, in B, and `paused`, 1 or 0, both when the pool was full or all was written;
 `intact` at the end: 1 where every byte that it wrote lies on its disk as it was written.
 
+Over time: `used_in_all`, what the pool has given out, from the beginning to the end. It stands still at the pool's size
+until the pool is larger. And where the pool becomes full, `paused` of each guest: 1 while it stands still.
+
 A guest writes pieces of 256 KiB, one each time that it is due. Its clock stands still while it is paused, so it goes on
 at the same rate. The disks are qcow2 files with clusters of 64 KiB. Theory counts sets of clusters; simulated is the
 allocator piece by piece, in a pool that deals out blocks; live are guests on a small file system in memory (tmpfs).
@@ -36,13 +40,13 @@ experiment first ran live.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from labkit.experiments.needs import ask
 from labkit.experiments.settings import SettingError, integer, number
 from labkit.experiments.settings import size as mebibytes_of
-from labkit.host import Host, HostError, Machine, Observation, Row
+from labkit.host import Event, Host, HostError, Machine, Observation, Row, Series
 from labkit.host.pools import ALARMS, PIECE, HasPools, PausingMachine, Pool
 
 __all__ = [
@@ -56,10 +60,12 @@ __all__ = [
     "NEEDS",
     "QUANTITIES",
     "QUESTION",
+    "ROWS",
     "SHOWN",
     "Settings",
     "bounds",
     "machines",
+    "notes",
     "run",
     "steps",
     "theory",
@@ -69,12 +75,13 @@ NAME = "disk-pool"
 QUESTION = "When is a thin pool full, and what becomes of the guests that write to it?"
 LESSON = "04"
 NEEDS = ("disks", "pool")
+ROWS = "pool or machine"
 _TIMES = {**{f"time_to_{part * 100:.0f}": part for part in ALARMS}, "time_to_full": 1.0}
 QUANTITIES = {
     **dict.fromkeys(_TIMES, "s"),
     "used": "B",
-    "used_in_all": "B",
     "written": "B",
+    "used_in_all": "B",
     "paused": "1",
     "intact": "1",
 }
@@ -84,14 +91,17 @@ LABELS = {
         for name, part in _TIMES.items()
     },
     "used": ("Given out until it was full, or all was written", "Look at whether any block is left."),
-    "used_in_all": ("Given out when all was written", "Look at how much more than was written it is."),
     "written": ("Written until it was full, or all was written", "Look at how much of its promise each guest has had."),
-    "paused": ("Paused", "1 for a guest that had to stop, 0 for one that had not.", "1 or 0"),
-    "intact": ("Everything there at the end", "1 where every byte is as it was written.", "1 or 0"),
+    "used_in_all": (
+        "Given out in all",
+        "Look at where it stands still for two seconds, and goes on when the pool is larger.",
+    ),
+    "paused": ("Paused", "Look at who had to stop, and when each of them goes on.", "1 or 0"),
+    "intact": ("Everything there at the end", "Yes where every byte is as it was written.", "1 or 0"),
 }
 HEADLINE = "time_to_full"
 AT_FIRST = ("size", "disks", "rate", "amount")
-DRAWN = ("time_to_90", "time_to_full", "used", "written", "paused", "intact")  # the table has all
+DRAWN = ("time_to_90", "time_to_full", "used", "used_in_all", "paused", "intact")  # the table has all
 SHOWN = {
     "size": (16, 128),
     "disks": (1, 6),
@@ -107,6 +117,7 @@ CLUSTER = 65536
 _BLOCK = 4096
 _TABLE = CLUSTER // 8 * CLUSTER  # bytes of a disk of which one L2 table tells
 _HELD_UP, _TOLD = 0.5, 0.05  # seconds: see the bound
+_NOTICED = 2.0  # seconds from when nobody can write any more to when the pool grows
 
 
 def _up(amount: float, step: int) -> int:
@@ -143,6 +154,11 @@ class Settings:
         """What all disks take of the pool when all is written, in bytes."""
         return self.disks * (self.tables + self.pieces * PIECE)
 
+    @property
+    def becomes_full(self) -> bool:
+        """Whether the pool has less than all that is written takes."""
+        return self.in_all > self.size * MEBI
+
     def check(self) -> None:
         """Make sure that the settings fit each other.
 
@@ -176,7 +192,7 @@ def bounds(settings: Settings) -> dict[str, float]:
     """How far live may be from simulated, by quantity."""
     late = _late(settings)
     stated = {**BOUNDS, **dict.fromkeys(_TIMES, late)}
-    full = settings.in_all > settings.size * MEBI
+    full = settings.becomes_full
     stated["written"] = late * settings.rate * MEBI + PIECE if full else 0.0
     share = (settings.size * MEBI - settings.disks * settings.tables) / settings.disks
     if not full or share + stated["written"] < settings.pieces * PIECE:
@@ -192,9 +208,19 @@ def machines(settings: Settings) -> int:
 def steps(settings: Settings) -> int:
     """How many steps a live run tells, besides starting the machines.
 
-    Their programs get ready, they write, they write on where the pool was full, and they read all back.
+    Their programs get ready, they write, they stand still and write on where the pool was full, and they read all back.
     """
-    return 3 + (settings.in_all > settings.size * MEBI)
+    return 3 + 2 * settings.becomes_full
+
+
+def notes(settings: Settings) -> list[str]:
+    """What happens with just these settings once the pool is full."""
+    if not settings.becomes_full:
+        return []
+    return [
+        f"once the pool is full: {_NOTICED:g} s later it is enlarged from {settings.size:g} to {settings.grown:g} MiB, "
+        "and the paused machines go on"
+    ]
 
 
 def theory(settings: Settings, weights: Mapping[str, float] | None = None) -> dict[tuple[str, str], float | None]:
@@ -229,7 +255,7 @@ def theory(settings: Settings, weights: Mapping[str, float] | None = None) -> di
         number = max(1, -(-int(part * capacity - taken) // PIECE))
         if taken + total * PIECE >= part * capacity:
             found["pool", quantity] = (number - 1) // settings.disks * PIECE / (settings.rate * MEBI)
-    full = settings.in_all > capacity
+    full = settings.becomes_full
     fit = (capacity - taken) // PIECE if full else total
     found["pool", "used"] = capacity if full else settings.in_all
     found["pool", "used_in_all"] = settings.in_all
@@ -266,24 +292,37 @@ def run(host: Host, settings: Settings) -> Observation:
 def _observed(pool: Pool, guests: list[PausingMachine], settings: Settings) -> Observation:
     filling = pool.fill(guests, rate=settings.rate, amount=settings.amount)
     seen = filling.watch(_patience(settings))
-    rows, series, events, seconds = list(seen.rows), list(seen.series), list(seen.events), seen.seconds
+    rows, events, seconds = list(seen.rows), list(seen.events), seen.seconds
+    times, values = list(seen.series[0].times), list(seen.series[0].values)
+    states: list[Series] = []
     if any(guest.state == "paused" for guest in guests):
+        still = filling.watch(_NOTICED, at_least=_NOTICED)
         pool.grow(settings.grown)
         for guest in guests:
             guest.resume()
+        grown = seconds + still.seconds
         after = filling.watch(_patience(settings))
-        whole = [*after.series[0].times]
-        series = [
-            replace(
-                series[0],
-                times=(*series[0].times, *(seconds + moment for moment in whole)),
-                values=(*series[0].values, *after.series[0].values),
-            )
-        ]
-        events += [replace(event, time=seconds + event.time) for event in after.events]
-        seconds += after.seconds
+        for begun, part in ((seconds, still), (grown, after)):
+            times += [begun + moment for moment in part.series[0].times]
+            values += part.series[0].values
+        events += [Event(grown, "resumed", guest.name, detail="the pool has grown") for guest in guests]
+        events += [replace(event, time=grown + event.time) for event in after.events]
+        seconds = grown + after.seconds
+        states = [_paused(guest.name, seen.events, grown, seconds) for guest in guests]
     rows.append(Row(machine="pool", quantity="used_in_all", unit="B", value=pool.used))
     rows += [
         Row(machine=name, quantity="intact", unit="1", value=float(whole)) for name, whole in filling.intact().items()
     ]
-    return replace(seen, seconds=seconds, rows=tuple(rows), series=tuple(series), events=events)
+    rows.sort(key=lambda row: list(QUANTITIES).index(row["quantity"]))
+    given = Series("pool", "used_in_all", "B", tuple(times), tuple(values))
+    return replace(seen, seconds=seconds, rows=tuple(rows), series=(given, *states), events=events)
+
+
+def _paused(name: str, events: Sequence[Event], grown: float, end: float) -> Series:
+    """Whether a guest stood still, over time: from its event until the pool had grown, and not at all without one."""
+    begun = next((event.time for event in events if event.kind == "paused" and event.machine == name), None)
+    steps = [(0.0, 0.0), (end, 0.0)]
+    if begun is not None:
+        steps = [(0.0, 0.0), (begun, 0.0), (begun, 1.0), (grown, 1.0), (grown, 0.0), (end, 0.0)]
+    times, values = zip(*steps, strict=True)
+    return Series(name, "paused", "1", times, values)

@@ -57,6 +57,7 @@ __all__ = [
     "NEEDS",
     "QUANTITIES",
     "QUESTION",
+    "ROWS",
     "UNDISTURBED",
     "Settings",
     "adjust",
@@ -72,12 +73,13 @@ NAME = "disk-thin"
 QUESTION = "How much of the store does a thin disk take?"
 LESSON = "04"
 NEEDS = ("disks",)
+ROWS = "disk"
 UNDISTURBED = "the same writes make the same file, however long they take"
 QUANTITIES = {"file_bytes": "B", "guest_bytes": "B"}
 LABELS = {
     "file_bytes": (
         "Length of the file",
-        "Look at how much more than was written it takes, and in which steps it grows.",
+        "Look at how much longer it is than all that was written.",
     ),
     "guest_bytes": ("Data by the map", "Look at how much of the disk has room of its own."),
 }
@@ -122,8 +124,8 @@ class Settings:
         ("0+4096", "1048576+65536"),
         read=writes.read,
         longest=writes.MOST_WRITES,
-        unit="B",
-        about="offset+length of each write, or a pattern such as random:seed=1,count=100,length=4096",
+        unit="",
+        about="offset+length of each write, in B, or a pattern: random:seed=1,count=100,length=4096",
     )
     cluster: str = choice(
         USUAL,
@@ -182,7 +184,10 @@ def machines(settings: Settings) -> int:
 
 def notes(settings: Settings) -> list[str]:
     """What is to be known of the numbers with just these settings."""
-    return [VHDX] if settings.format == "vhdx" else []
+    places = settings.places()
+    written = sum(length for _offset, length in places)
+    said = f"written: {written:,} B ({written / MEBI:,.1f} MiB) in {len(places):,} writes"
+    return [said, VHDX] if settings.format == "vhdx" else [said]
 
 
 def theory(settings: Settings, weights: Mapping[str, float] | None = None) -> dict[tuple[str, str], float]:

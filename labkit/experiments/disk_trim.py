@@ -59,6 +59,7 @@ __all__ = [
     "OFFERED",
     "QUANTITIES",
     "QUESTION",
+    "ROWS",
     "SHOWN",
     "UNDISTURBED",
     "Settings",
@@ -73,6 +74,7 @@ NAME = "disk-trim"
 QUESTION = "What does deleting in a guest give back to the store?"
 LESSON = "04"
 NEEDS = ("disks", "trim")
+ROWS = "moment"
 UNDISTURBED = "the same writes make the same file, however long they take"
 QUANTITIES = {"file_bytes": "B", "guest_bytes": "B", "store_bytes": "B"}
 LABELS = {

@@ -55,6 +55,7 @@ __all__ = [
     "NEEDS",
     "QUANTITIES",
     "QUESTION",
+    "ROWS",
     "Settings",
     "bounds",
     "machines",
@@ -66,6 +67,7 @@ NAME = "net-firewall"
 QUESTION = "Who gets through a firewall, with what, and in which order are its rules read?"
 LESSON = "06"
 NEEDS = ("networks", "firewall")
+ROWS = "pair"
 PROBES: dict[str, tuple[Reaching, int | None]] = {
     "icmp": ("icmp", None),
     "tcp_80": ("tcp", 80),

@@ -32,13 +32,16 @@ from labkit.host.networks import Networked, Port
 
 __all__ = [
     "BOUNDS",
+    "CALLED",
     "HEADLINE",
     "LABELS",
     "LESSON",
     "NAME",
     "NEEDS",
+    "OFFERED",
     "QUANTITIES",
     "QUESTION",
+    "ROWS",
     "Settings",
     "bounds",
     "machines",
@@ -50,6 +53,7 @@ NAME = "net-isolation"
 QUESTION = "Who reaches whom on one switch, when its ports are of different VLANs?"
 LESSON = "06"
 NEEDS = ("networks",)
+ROWS = "pair"
 QUANTITIES = {"reachable": "1"}
 HEADLINE = "reachable"
 LABELS = {
@@ -60,6 +64,8 @@ LABELS = {
     )
 }
 BOUNDS = {"reachable": 0.0}
+CALLED = {"vlans": "VLAN"}
+OFFERED = {"vlans": (0, 10, 20, 30)}  # a VLAN is a label and no amount; on the command line any from 0 to 4094
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,7 @@ __all__ = [
     "NEEDS",
     "QUANTITIES",
     "QUESTION",
+    "ROWS",
     "Settings",
     "bounds",
     "envelope",
@@ -81,6 +82,7 @@ NAME = "net-shaping"
 QUESTION = "How much gets through a port that may take only so much?"
 LESSON = "06"
 NEEDS = ("networks", "shaping")
+ROWS = "pair"
 QUANTITIES = {"rate": "Mbit/s", "bytes": "B"}
 LABELS = {
     "rate": ("Steady rate", "Is it the average, whatever the peak and the burst?"),

@@ -60,6 +60,7 @@ __all__ = [
     "NEEDS",
     "QUANTITIES",
     "QUESTION",
+    "ROWS",
     "SIMULATED_ONLY",
     "Settings",
     "UNBOUNDED",
@@ -74,6 +75,7 @@ NAME = "overhead"
 QUESTION = "How much slower is a program in a virtual machine, and what makes it so?"
 LESSON = "01"
 NEEDS = ("programs",)
+ROWS = "place"
 QUANTITIES = {"slowdown": "1"}
 LABELS = {
     "slowdown": (

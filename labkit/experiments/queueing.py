@@ -113,7 +113,8 @@ def half_width(servers: int, rate: float, service: float, requests: int) -> floa
         return _NORMAL * service * (1 + load) / (1 - load) ** 2 / math.sqrt(requests)
     length = min(requests, _LONGEST)
     times = max(_FEWEST, _STEPS // length)
-    random = Random(f"width/{servers}/{rate!r}/{service!r}/{length}")
+    # 36 and 36.0 are one key of the cache, so they must be one seed too.
+    random = Random(f"width/{servers}/{float(rate)!r}/{float(service)!r}/{length}")
     means = [_replicated(servers, rate, service, length, random) for _ in range(times)]
     middle = math.fsum(means) / times
     variance = math.fsum((mean - middle) ** 2 for mean in means) / (times - 1)

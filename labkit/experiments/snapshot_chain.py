@@ -20,13 +20,14 @@ operation : what is done about it at the end. ``commit`` copies the topmost laye
 
 Quantities
 ----------
-file_bytes : the length of the layer's file, in B; of `chain`: of all files together
+file_bytes : the length of the layer's file, in B; of `chain`: of all files together; of `flat`: of a disk of one layer
+    to which the very same was written
 guest_bytes : how much of the disk lies in this layer's file, hidden or not, in B; of `chain`: how much of the disk
     lies in any
 lookups : how many layers are asked for a byte of the disk until one has it, or all were asked; the mean over all bytes
 copied : how much was copied by the operation, in B; where there is none, it is not told
 read : how long 1000 reads of 4 KiB through the chain take, in ms, one after the other all over the disk; of `flat`:
-    the same from a disk of one layer to which the very same was written
+    the same from that disk of one layer
 
 The layers that are left are the machines `m1` (the base), `m2`, … up to `m(depth + 1)`, the topmost; all of them
 together are `chain`.
@@ -85,21 +86,18 @@ NEEDS = ("disks",)
 QUANTITIES = {"file_bytes": "B", "guest_bytes": "B", "lookups": "1", "copied": "B", "read": "ms"}
 LABELS = {
     "file_bytes": (
-        "Length of the file; chain: of all together",
-        "Look at what all layers take together, and what one disk would.",
+        "Length of the file; chain: of all; flat: of one disk",
+        "Compare chain, all layers together, with flat, one disk to which the very same was written.",
     ),
     "guest_bytes": (
         "Data in this layer; chain: what the guest sees",
         "All layers together may have more than the guest sees: some of the disk is there more than once.",
     ),
-    "lookups": (
-        "Layers asked for a byte",
-        "Try other depths: the longer the chain, the longer the bar.",
-    ),
-    "copied": ("Copied at the end", "Look at what it takes to get rid of the chain."),
+    "lookups": ("Layers asked for a byte", "Of one disk it would be 1. All above that is the chain's."),
+    "copied": ("Copied at the end", "So much has to be moved until the chain is one file."),
     "read": (
         "Time of 1000 reads; flat: a disk of one layer",
-        "Look at how many times as long the chain takes, more than at how long.",
+        "Divide chain by flat; the times themselves are each computer's own.",
     ),
 }
 HEADLINE = "lookups"
@@ -229,6 +227,7 @@ def theory(settings: Settings, weights: Mapping[str, float] | None = None) -> di
     found["chain", "lookups"] = chain_sizes.lookups(list(left.values()), size, cluster)
     if settings.operation != "none":
         found["chain", "copied"] = copied
+    found["flat", "file_bytes"] = chain_sizes.file_bytes(chain_sizes.union(layers), size, cluster)
     found["chain", "read"] = found["flat", "read"] = None
     return found
 
@@ -315,10 +314,12 @@ def run(host: Host, settings: Settings) -> Observation:
         }
         if settings.operation != "none":
             together["copied"] = copied
+        alone = flat.file_bytes
         times = _times(host, {"chain": chain[-1], "flat": flat})
     finally:
         remove(disks)
     rows += [_row("chain", quantity, value) for quantity, value in together.items()]
+    rows += [_row("flat", "file_bytes", alone)]
     rows += [_row(name, "read", value) for name, value in times.items()]
     return Observation(0.0, tuple(rows), (), (), seen.provenance)
 

@@ -71,9 +71,13 @@ NEEDS = ("disks", "snapshots", "records")
 UNDISTURBED = "they are counts"
 QUANTITIES = {"lost": "1", "recovery": "1", "damaged": "1"}
 LABELS = {
-    "lost": ("Records lost", "The longer the bar, the more of what was written is not in the snapshot.", "records"),
-    "recovery": ("Journal to be replayed", "1 where the file system was in the middle of something.", "1 or 0"),
-    "damaged": ("Damage found", "1 where the file system's own check finds anything wrong.", "1 or 0"),
+    "lost": ("Records lost", "What is missing was in the guest's memory only, and not yet on the disk.", "records"),
+    "recovery": (
+        "Journal to be replayed",
+        "Yes (1) where the file system was in the middle of something, and has to finish it.",
+        "1 or 0",
+    ),
+    "damaged": ("Damage found", "Yes (1) where the file system's own check finds anything wrong.", "1 or 0"),
 }
 HEADLINE = "lost"
 ROWS = "part"

@@ -1,7 +1,8 @@
 """What is left when one layer of a chain of snapshots is lost?
 
-Snapshots are taken of a disk, and something is written after each; then the top is copied to a file of its own, and one
-layer's file is deleted, as a store does that fails, or somebody who makes room. What each snapshot showed is then read.
+Snapshots are taken of a disk, and something is written after each; then all that the topmost shows is copied to one
+file of its own, and one layer's file is deleted, as by a store that fails, or by somebody who makes room. What each
+snapshot showed is then read.
 
 A snapshot's layer holds what changed, and nothing else: whoever loses a layer loses all states above it. A copy
 elsewhere is what a *backup* is.
@@ -17,8 +18,9 @@ Quantities
 readable : how much of what was written to the disk up to that layer can be read and is what was written, in B: the
     length of all data that the map tells of, or 0 where QEMU cannot open the disk
 
-Each layer is a machine, `m1` (the base) up to `m(depth + 1)`, and so is the `copy` of the topmost. For each that is
-lost there is an event of the kind ``"lost"``, whose detail is what the host says of it: live QEMU's own complaint.
+Each layer is a machine, `m1` (the base) up to `m(depth + 1)`, and so is the `copy` of all that the topmost shows. For
+each that is lost there is an event of the kind ``"lost"``, whose detail is what the host says of it: live QEMU's own
+complaint.
 
 Theory counts clusters, simulated follows the chain down, live are files of qemu-img and qemu-io, one of which is
 really deleted, and of the others each byte is compared that was written.

@@ -83,13 +83,13 @@ QUANTITIES = {
     "back": "s",
 }
 LABELS = {
-    "same_harmed": ("As it was, after the harm", "1 where nothing has changed, 0 where anything has.", "1 or 0"),
-    "same_back": ("As it was, after going back", "1 where all of it is as it was, 0 where anything is not.", "1 or 0"),
-    "grown": ("Growth of the disk's files", "What was written after the snapshot takes room a second time."),
-    "state": ("Room for the memory", "The more the guest has in memory, the longer the bar."),
-    "take": ("Taking the snapshot", "The longer the bar, the longer it took."),
-    "stopped": ("Standing still meanwhile", "The longer the bar, the longer nobody was served."),
-    "back": ("Going back", "The longer the bar, the longer until it answered again."),
+    "same_harmed": ("As it was, after the harm", "No (0) where the harm has changed anything.", "1 or 0"),
+    "same_back": ("As it was, after going back", "Yes (1) where every byte has come back.", "1 or 0"),
+    "grown": ("Growth of the disk's files", "What was written since the snapshot takes room a second time."),
+    "state": ("Room for the memory", "It is written down in full: what the guest holds, its kernel, its programs."),
+    "take": ("Taking the snapshot", "Compare the three kinds: which of them have the memory to write down?"),
+    "stopped": ("Standing still meanwhile", "Compare with the time of taking: for the rest of it the machine went on."),
+    "back": ("Going back", "For so long nobody is served. Compare the three kinds."),
 }
 HEADLINE = "same_back"
 ROWS = "part"

@@ -14,7 +14,7 @@ decides, and what none fits is let through. The word ``none`` is a list without 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
 from labkit.experiments.settings import SettingError
@@ -26,15 +26,25 @@ MOST_RULES = 32
 NONE = "none"
 _ACTIONS, _DIRECTIONS, _KINDS = get_args(Action), get_args(Direction), ("any", "icmp", "tcp", "udp")
 _LIKE = "accept tcp 80, drop tcp, accept icmp from m3"
+_MACHINES = ("m1", "m2", "m3")
 
 
-def read(value: Any) -> tuple[str, ...]:
+def _listed(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+_BEGINS = f"begins with {_listed(_ACTIONS)}"
+
+
+def read(value: Any, machines: Sequence[str] = _MACHINES) -> tuple[str, ...]:
     """Read the setting: each rule is a word of the answer, written in one way.
 
     Parameters
     ----------
     value : str or iterable of str
         As above.
+    machines : sequence of str, optional
+        The names that may stand behind ``from``; those of the experiment where none are given.
 
     Raises
     ------
@@ -48,17 +58,21 @@ def read(value: Any) -> tuple[str, ...]:
         return (NONE,)
     if len(words) > MOST_RULES:
         raise SettingError(f"rules holds {MOST_RULES} rules at the most, not {len(words)}.")
-    return tuple(_in_words(*_parts(word)) for word in words)
+    return tuple(_in_words(*_parts(word, machines)) for word in words)
 
 
-def _parts(text: str) -> tuple[str, str, int | None, str, str]:
+def _parts(text: str, machines: Sequence[str]) -> tuple[str, str, int | None, str, str]:
     """Action, kind, port, direction and source of a rule."""
     words = text.lower().split()
-    action, kind = (words + ["", ""])[:2]
-    if action not in _ACTIONS or kind not in _KINDS:
-        raise SettingError(
-            f"each of rules begins with {', '.join(_ACTIONS)}, then {', '.join(_KINDS)}, not {text.strip()!r:.60}."
-        )
+    if not words:
+        raise SettingError(f"Between two commas of rules stands nothing; a rule {_BEGINS}, as in {_LIKE!r}.")
+    action, kind = (*words, "")[:2]
+    if action not in _ACTIONS:
+        raise SettingError(f"A rule {_BEGINS}, not {text.strip()!r:.60}.")
+    if not kind:
+        raise SettingError(f"After {action!r} say what: {_listed(_KINDS)}, as in '{action} any'.")
+    if kind not in _KINDS:
+        raise SettingError(f"After {action!r} comes {_listed(_KINDS)}, not {kind!r:.40}.")
     rest, port, direction, source = words[2:], None, "in", ""
     if rest and kind in ("tcp", "udp") and rest[0].isascii() and rest[0].isdigit():
         number = rest.pop(0)
@@ -68,21 +82,21 @@ def _parts(text: str) -> tuple[str, str, int | None, str, str]:
     if rest and rest[0] in _DIRECTIONS:
         direction = rest.pop(0)
     if len(rest) == 2 and rest[0] == "from":
-        source = _source(rest[1])
+        source = _source(rest[1], machines)
         rest = []
     if rest:
         raise SettingError(f"rules does not know {' '.join(rest)!r:.60}; a rule looks like those of {_LIKE}.")
     return action, kind, port, direction, source
 
 
-def _source(word: str) -> str:
-    if word in ("m1", "m2", "m3"):
+def _source(word: str, machines: Sequence[str]) -> str:
+    if word in machines:
         return word
     try:
         return str(ipaddress.IPv4Network(word)).removesuffix("/32")
     except ValueError:
         raise SettingError(
-            f"after 'from' comes m1, m2, m3 or an address such as 10.0.0.0/24, not {word!r:.40}."
+            f"After 'from' comes {_listed(machines)}, or an address such as 10.0.0.1 or 10.0.0.0/24, not {word!r:.40}."
         ) from None
 
 
@@ -99,11 +113,11 @@ def rules_of(words: Iterable[str], addresses: Mapping[str, str]) -> tuple[Rule, 
     words : iterable of str
         As `read` gives them.
     addresses : mapping of str to str
-        The IPv4 address of each machine.
+        The IPv4 address of each machine that may stand behind ``from``.
     """
     found = []
     for word in words:
         if word != NONE:
-            action, kind, port, direction, source = _parts(word)
+            action, kind, port, direction, source = _parts(word, tuple(addresses))
             found.append(Rule(action, direction, kind, port, addresses.get(source, source)))
     return tuple(found)

@@ -36,7 +36,8 @@ _PATTERNS: dict[str, dict[str, int | None]] = {
     "sequential": {"count": None, "length": None, "offset": 0, "gap": 0},
 }
 _MAY_BE_0 = ("seed", "offset", "gap")
-_LIKE = "0+4096,1048576+65536 or random:seed=1,count=100,length=4096"
+_PATTERN = "random:seed=1,count=100,length=4096"
+_LIKE = f"0+4096,1048576+65536 or {_PATTERN}"
 
 
 def read(value: Any) -> tuple[str, ...]:
@@ -69,7 +70,10 @@ def _write(word: Any) -> tuple[int, int]:
         word = f"{word[0]}+{word[1]}"
     found = _WRITE.fullmatch(word.strip()) if isinstance(word, str) else None
     if not found or int(found[2]) < 1:
-        raise SettingError(f"each of writes is an offset, '+' and a length of 1 or more, not {word!r:.60}.")
+        raise SettingError(
+            "each of writes is an offset, '+' and a length of 1 or more, such as 0+4096; or all of it is one pattern, "
+            f"random:… or sequential:…, such as {_PATTERN} or sequential:count=100,length=4096; not {word!r:.60}."
+        )
     return int(found[1]), int(found[2])
 
 

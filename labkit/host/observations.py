@@ -149,5 +149,5 @@ class Observation:
             unit = _OF_THE_TIME.get(row["quantity"], "") if row["unit"] == "1" else row["unit"]
             lines.append(f"  {row['machine']:<10} {row['quantity']:<8} {row['value']:.3f} {unit}".rstrip())
         if self.disturbed > 0.03:
-            lines.append(f"  disturbed: others used up to {self.disturbed:.0%} of these CPUs")
+            lines.append(f"  disturbed: others took up to {self.disturbed:.0%} of the time of these CPUs")
         return "\n".join(lines)

@@ -50,8 +50,15 @@ class Filling(Protocol):
     machine is paused its clock stands still too: it goes on at the same rate and does not hurry to make up for it.
     """
 
-    def watch(self, seconds: float) -> Observation:
+    def watch(self, seconds: float, at_least: float = 0.0) -> Observation:
         """Let them write, and watch the pool: until all have done, or each that has not is paused, or time is up.
+
+        Parameters
+        ----------
+        seconds : float
+            How long at the most.
+        at_least : float
+            How long also where nobody writes any more, as while all stand still before a full pool.
 
         Returns
         -------

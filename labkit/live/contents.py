@@ -6,10 +6,12 @@ tools disk, which is read-only: it is still there when everything else has been 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from labkit.host import HostError
+from labkit.live.trimming import plainly
 
 if TYPE_CHECKING:
     from labkit.live.machine import LiveMachine
@@ -95,9 +97,14 @@ def hold(machine: LiveMachine, held: float) -> None:
 def overwrite(machine: LiveMachine, disk: str, places: Sequence[tuple[int, int]]) -> None:
     """Write to a machine's disk from inside; see `labkit.host.snapshots.HoldsContents.overwrite`."""
     words = _words(places)
-    machine.host.progress(f"writing to the disk {disk} of {machine.name}", 0.0)
+    machine.host.progress(f"writing to the disk “{disk}” of {machine.name}", 0.0)
     device = machine.device(disk)
-    machine.host.comment(f"{machine.name}: dd if=/dev/urandom of={device} oflag=direct ..., {len(places)} times")
+    if places:
+        first = shlex.join(plainly("write", device, *places[0]))
+        machine.host.comment(f"in {machine.name}: {first}")
+    if len(places) > 1:
+        more = len(places) - 1
+        machine.host.comment(f"and {more} more such write{'s'[: more != 1]} in {machine.name}")
     _script(machine, _WRITE, device, *words, doing="write to its disk")
 
 

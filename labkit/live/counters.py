@@ -112,7 +112,7 @@ def _busy_there(connection: libvirt.virConnect) -> dict[int, float]:
 
 
 def disturbance(first: Reading, last: Reading, cpus: Sequence[int]) -> float:
-    """The fraction of some host CPUs that went to anything but the machines on them.
+    """The fraction of the time of some host CPUs that went to anything but the machines on them, from 0 to 1.
 
     Parameters
     ----------
@@ -123,4 +123,6 @@ def disturbance(first: Reading, last: Reading, cpus: Sequence[int]) -> float:
     """
     busy = sum(last.busy[cpu] - first.busy[cpu] for cpu in cpus)
     ours = sum(last.ran[name] - first.ran[name] for name in last.ran if name in first.ran)
-    return max(0.0, (busy - ours) / ((last.time - first.time) * len(cpus)))
+    part = (busy - ours) / ((last.time - first.time) * len(cpus))
+    # The kernel counts a CPU's busy time in ticks of 10 ms, of which a short look can catch one more than it lasted.
+    return min(1.0, max(0.0, part))

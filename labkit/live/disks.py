@@ -176,9 +176,10 @@ class LiveDisk:
         shown = words[: 5 + 2 * 8]
         self._shelf.journal.command([*shown, self.path.name])
         if len(words) > len(shown):
-            self._shelf.journal.note(f"and {len(self._pending) - 8} more such writes in the same qemu-io")
+            more = len(self._pending) - 8
+            self._shelf.journal.note(f"and {more} more such write{'s'[: more != 1]} in the same qemu-io")
         times = f", {len(self._pending):,} times" if len(self._pending) > 1 else ""
-        self._shelf.tell(f"Writing to the disk {self.name}{times}", 0.0)
+        self._shelf.tell(f"Writing to the disk “{self.name}”{times}", 0.0)
         complaint = run_tool(*words, str(self.path)).strip()
         if complaint:
             raise HostError(f"qemu-io could not write: {complaint.splitlines()[0]}.", "'labkit doctor' may know why.")

@@ -137,13 +137,15 @@ class LiveFilling:
             self._begun = time.monotonic()
             list(side_by_side.map(_give_the_word, self._machines))
 
-    def watch(self, seconds: float) -> Observation:
+    def watch(self, seconds: float, at_least: float = 0.0) -> Observation:
         """Let them write, and watch; see `labkit.host.pools.Filling.watch`."""
         if not seconds > 0:
             raise ValueError("seconds must be above 0")
         doing = "The guests write until the pool is full, or all is written"
         if self._begun is None:
             self._go()
+        elif at_least:
+            doing = "The pool is full, and the guests stand still"
         else:
             doing = "The pool has grown, and the guests write what is left"
         assert self._begun is not None
@@ -170,9 +172,10 @@ class LiveFilling:
                     paused.add(machine.name)
                     events.append(Event(now - began, "paused", machine.name, detail="no space left in the pool"))
             at_work = [name for name, sofar in written.items() if sofar < self.amount and name not in paused]
-            done = max(done, used / size)
-            host.progress(doing, done)
-            if not at_work or now - began >= seconds:
+            passed = now - began
+            done = max(done, passed / at_least if at_least else used / size)
+            host.progress(doing, min(1.0, done))
+            if passed >= seconds or not at_work and passed >= at_least:
                 break
             time.sleep(LOOK)
         host.note("domstats", "--state", "--block", *(machine.name for machine in self._machines))

@@ -73,7 +73,7 @@ def keep(machine: LiveMachine, disk: str, count: int, synced: str) -> None:
     if not 1 <= count <= MOST:
         raise HostError(f"A guest here keeps 1 to {MOST} records, not {count}.", "Ask for fewer.")
     device = machine.device(disk)
-    machine.host.progress(f"making a file system on the disk {disk}", 0.0)
+    machine.host.progress(f"making a file system on the disk “{disk}”", 0.0)
     _run(machine, "make a file system", _MAKE, device)
     machine.host.progress(f"writing {count} records in {machine.name}", 0.0)
     machine.host.comment(f"{machine.name}: mke2fs -t ext4 {device}; mount it; a program writes {count} records and on")
@@ -114,7 +114,8 @@ def found_in(machine: LiveMachine, snapshot: Snapshot, disk: str, count: int) ->
         run_tool(*words, str(copy.path))
         judge = host.create("judge", disks=[copy])
         host.progress("looking at what the snapshot has", 0.0)
-        host.comment("judge: mount the copy, which replays its journal; count the records; umount; e2fsck -fn")
+        doing = "mount the copy, which replays its journal; count the records; umount; e2fsck -fn"
+        host.comment(f"judge, a second guest: {doing}")
         told = _run(judge, "look at the copy", _JUDGE, judge.device(copy.name), str(count))
         return {name: int(value) for name, value in (line.split() for line in told.splitlines())}
     finally:

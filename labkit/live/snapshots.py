@@ -171,7 +171,7 @@ def take(host: LiveHost, machine: LiveMachine, name: str, kind: Kind, freeze: bo
         kept.below = {disk.name: (disk.path, disk.format) for disk in machine.disks.values()}
         kept.state = host.shelf.make_directory() / f"{machine.name}.{name}.memory" if memory else None
         flags = NO_METADATA | ATOMIC | (LIVE if memory else DISK_ONLY)
-    doing = f"taking the snapshot {name} of {machine.name}"
+    doing = f"taking the snapshot “{name}” of {machine.name}"
     host.progress(doing, 0.1)
     before = _clocks(machine)
     begun = time.monotonic()
@@ -251,7 +251,7 @@ def revert(host: LiveHost, machine: LiveMachine, snapshot: Snapshot) -> float:
             'Where a machine may end, take kind="external".',
         )
     begun = time.monotonic()
-    doing = f"going back to {snapshot.name}"
+    doing = f"going back to the snapshot “{snapshot.name}”"
     host.progress(doing, 0.1)
     over = _new_layers(host, machine, kept)  # first: where there is no room for them, the machine stays as it is
     for job in list(machine.jobs):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -11,9 +13,10 @@ from labkit.host.trimming import checked_places
 if TYPE_CHECKING:
     from labkit.live.machine import LiveMachine
 
-__all__ = ["act"]
+__all__ = ["act", "plainly"]
 
 PATIENCE = 120.0  # seconds
+PIECE = 256 << 10  # bytes that the program below writes at once
 
 # Past the cache only memory that begins at a multiple of 512 is written; a large array begins just behind one.
 # 0x1277 is BLKDISCARD, whose argument is offset and length (linux/fs.h).
@@ -43,6 +46,26 @@ os.fsync(disk)
 """
 
 
+def plainly(what: Literal["write", "discard"], device: str, offset: int, length: int) -> list[str]:
+    """The plain command in a guest that makes the same of its disk as `act` does at one place.
+
+    Parameters
+    ----------
+    what : {"write", "discard"}
+        What is done. What is written is any content but zeros: the file's length does not hang on it.
+    device : str
+        The disk's in the guest, such as ``"/dev/vdb"``.
+    offset, length : int
+        The place, in bytes, both multiples of 4096.
+    """
+    if what == "discard":
+        return ["blkdiscard", "-o", str(offset), "-l", str(length), device]
+    each = math.gcd(length, PIECE)  # past the cache no piece may be shorter than the others
+    where = [f"bs={each}", f"count={length // each}", f"seek={offset}"]
+    how = ["iflag=fullblock", "oflag=direct,seek_bytes", "conv=notrunc,fsync"]
+    return ["dd", "if=/dev/urandom", f"of={device}", *where, *how]
+
+
 def act(machine: LiveMachine, what: Literal["write", "discard"], disk: str, places: Sequence[tuple[int, int]]) -> None:
     """Carry out `LiveMachine.write` and `LiveMachine.discard`."""
     if disk not in machine.disks:
@@ -52,16 +75,16 @@ def act(machine: LiveMachine, what: Literal["write", "discard"], disk: str, plac
         return
     words = ",".join(f"{offset}+{length}" for offset, length in found)
     device = machine.device(disk)
-    first = found[0]
-    if what == "discard":  # the plain equivalent, inside the guest
-        plain = ["blkdiscard", "-o", str(first[0]), "-l", str(first[1]), device]
-    else:
-        plain = ["dd", "if=/dev/urandom", f"of={device}", "oflag=direct", f"seek={first[0]}", f"count={first[1]}"]
-    machine.host.note_agent(machine, "guest-exec", plain)
+    plain = plainly(what, device, *found[0])
+    if what == "discard":
+        machine.host.note_agent(machine, "guest-exec", plain)
+    else:  # in a call of the agent it would be too long to be shown whole
+        machine.host.comment(f"in {machine.name}: {shlex.join(plain)}")
     if len(found) > 1:
-        machine.host.comment(f"and {len(found) - 1} more such commands in {machine.name}")
+        more = len(found) - 1
+        machine.host.comment(f"and {more} more such command{'s'[: more != 1]} in {machine.name}")
     doing = "writing to" if what == "write" else "discarding on"
-    machine.host.progress(f"{doing} the disk {disk} of {machine.name}", 0.0)
+    machine.host.progress(f"{doing} the disk “{disk}” of {machine.name}", 0.0)
     command = ["/tools/bin/python3", "-I", "-S", "-c", _PROGRAM, what, device, words]
     ended = machine.agent.run(command, PATIENCE)
     if ended.status:

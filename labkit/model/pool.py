@@ -224,7 +224,7 @@ class SimulatedFilling:
         if not self._quiet.triggered and not any(self._at_work()):
             self._quiet.succeed()
 
-    def watch(self, seconds: float) -> Observation:
+    def watch(self, seconds: float, at_least: float = 0.0) -> Observation:
         """Let them write, and watch; see `labkit.host.pools.Filling.watch`."""
         if not seconds > 0:
             raise ValueError("seconds must be above 0")
@@ -240,6 +240,8 @@ class SimulatedFilling:
         self._look()
         self._settle()
         self._pool.host.pass_time_until(self._quiet, seconds)
+        if (rest := began + min(at_least, seconds) - self._env.now) > 0:
+            self._pool.host.pass_time(rest)
         self._look()
         assert self._begun is not None
         rows = []

@@ -50,7 +50,7 @@ class Cell:
         if not self.source:
             return ""
         place = f"{self.source}, “{self.section}”" if self.section else self.source
-        return place if self.checked else f"{place} (not read again for this edition)"
+        return place if self.checked else f"{place} (not compared with its latest edition)"
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,10 @@ _MARKS = 26  # of a line, at the most
 _RULED = 9.0  # px between two of the lines above the bound
 _MEGA = 1e6
 _TEXT = "font-size:13px;fill:currentColor"
+_INK = "stroke:var(--jp-ui-font-color1, currentColor)"  # the theme's own, whatever is around it
 # How a line is drawn beyond its colour, and its marks: hollow and larger, so that both are seen where they meet.
 _LINES = {
-    "bound": 'stroke-width="2.2" stroke-dasharray="0.1 4.5" stroke-linecap="round"',
+    "bound": f'style="{_INK}" stroke-width="3.6" stroke-dasharray="0.1 7" stroke-linecap="round"',
     "simulated": 'stroke-width="1.8" stroke-dasharray="6 4"',
     "live": 'stroke-width="2"',
 }
@@ -167,10 +168,10 @@ def drawing(
     for column in ("live", "simulated"):
         if column in arrived:
             parts.append(_line(column, placed(arrived[column]), how.colour))
-    parts.append(_line("bound", placed(bound), "currentColor"))
     for column in ("live", "simulated"):
         if column in arrived:
             parts.append(_marks(column, how, placed(_thinned(arrived[column]))))
+    parts.append(_line("bound", placed(bound), "currentColor"))  # above all others: who keeps to the bound lies on it
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{html.escape(said)}" '
         f'viewBox="0 0 {_WIDE:g} {_HIGH:g}" style="display:block;width:100%;height:auto;font-family:inherit">'

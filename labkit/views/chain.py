@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from labkit.host import Disk
 from labkit.host.chains import chain_of
-from labkit.views.palette import look
+from labkit.views.palette import look, places
 from labkit.views.picture import Picture
 
 __all__ = ["Layer", "layers_of", "where_it_lies"]
@@ -26,7 +26,6 @@ _ROW, _HIGH, _LOW = 26.0, 18.0, 6.0
 _TEXT = "font-size:13px;fill:currentColor"
 _EDGES = 'stroke="currentColor" stroke-opacity=".55" stroke-width=".4"'  # a pale colour is seen on white too
 _SEEN, _HIDDEN = "guest sees", "hidden"
-_GREY = 7  # the base, in the colours of machines; all others take turns with those before it
 
 
 @dataclass(frozen=True)
@@ -162,10 +161,10 @@ def where_it_lies(top: Disk) -> Picture:
         Where a layer is gone.
     """
     layers, size = layers_of(top), top.size
+    numbered = places(layer.name for layer in reversed(layers))  # from the base on, as in the charts of their sizes
     rows, guest, covered = [], "", ""
     for number, layer in enumerate(layers):
-        base = number and layer is layers[-1]
-        colour = look(_GREY if base else number % _GREY).colour
+        colour = look(numbered[layer.name]).colour
         shown = _pieces(layer.shown, size)
         hidden = _pieces(layer.hidden, size)
         covered = _marks(hidden, len(layers) + 1, colour, _LOW) + covered  # of two hidden pieces the upper one is drawn

@@ -24,12 +24,21 @@ def folded(journal: Sequence[str]) -> str:
         return ""
     if all(line.lstrip().startswith("#") for line in journal):
         return ""
-    count = sum(1 for line in journal if not line.lstrip().startswith("#"))
+    plain = [line for line in journal if not line.lstrip().startswith("#")]
+    count = len(plain)
     return (
-        f'<details style="margin-top:8px"><summary>What libvirt was asked ({count} '
+        f'<details style="margin-top:8px"><summary>{_heading(plain)} ({count} '
         f"{'command' if count == 1 else 'commands'})</summary>"
         f'<pre tabindex="0" style="{_LINES}">{html.escape(chr(10).join(map(_short, journal)))}</pre></details>'
     )
+
+
+def _heading(commands: Sequence[str]) -> str:
+    """What the commands are, by who was asked: libvirt, which is virsh's part, others as well, or others alone."""
+    of_libvirt = [line for line in commands if line.lstrip().startswith("virsh")]
+    if not of_libvirt:
+        return "The plain commands"
+    return "What libvirt was asked" + (", and what else was run" if len(of_libvirt) < len(commands) else "")
 
 
 def _short(line: str) -> str:

@@ -72,6 +72,8 @@ class Console(anywidget.AnyWidget):
         How it is with the console, in words.
     held : bool
         Whether what is typed reaches the machine.
+    over : bool
+        Whether the machine is gone for good, so that there is nothing to connect to again.
     """
 
     _esm = (_STATIC / "console.js").read_text(encoding="utf-8")
@@ -83,6 +85,7 @@ class Console(anywidget.AnyWidget):
     state = traitlets.Unicode().tag(sync=True)
     held = traitlets.Bool(False).tag(sync=True)
     possible = traitlets.Bool(True).tag(sync=True)
+    over = traitlets.Bool(False).tag(sync=True)
 
     def __init__(self, machine: Any, *, rows: int = 16, screen_reader: bool = False, force: bool = False) -> None:
         super().__init__(name=machine.name, rows=rows, screen_reader=screen_reader)
@@ -166,7 +169,7 @@ class Console(anywidget.AnyWidget):
             self.type(asked["text"])
         elif what == "size" and all(isinstance(asked.get(way), int) for way in ("rows", "columns")):
             self._resize(asked["rows"], asked["columns"])
-        elif what == "connect" and not self.held:
+        elif what == "connect" and not self.held and not self.over:
             self.connect()
 
     def type(self, text: str) -> None:
@@ -211,6 +214,21 @@ class Console(anywidget.AnyWidget):
             except HostError as error:
                 if self.held:
                     self._answer(self._say, f"Connected; lines may break in the wrong place. {error}")
+
+    def end(self, why: str) -> None:
+        """Let go of the console for good, as its machine is about to be switched off; what was printed stays.
+
+        Parameters
+        ----------
+        why : str
+            What it says from then on.
+        """
+        with self._lock:
+            terminal, self._terminal = self._terminal, None
+        if self.possible:
+            self.over, self.held, self.state = True, False, why
+        if terminal:
+            terminal.close()
 
     def close(self) -> None:
         """Let go of the console, and take it off the page."""

@@ -1,4 +1,8 @@
-"""The controls of an experiment, made from its settings: sliders for numbers, a list for a choice, a box for words."""
+"""The controls of an experiment, made from its settings: sliders for numbers, a list for a choice, a box for words.
+
+An experiment's ``OFFERED`` names the numbers of a setting that stand in a list and not on a slider: sizes of which only
+some are worth a look, or labels such as a VLAN, of which none is more than another. Any other can be set elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -88,7 +92,8 @@ def _slider(label: str, value: Any, entry: dict[str, Any]) -> widgets.Widget:
     if entry["type"] == "choice":
         return widgets.Dropdown(options=entry["choices"], value=value, **shared)
     if entry["offered"]:
-        options = [(_size_in_words(number), number) for number in sorted({*entry["offered"], value})]
+        words = _size_in_words if size else "{:g}".format
+        options = [(words(number), number) for number in sorted({*entry["offered"], value})]
         return widgets.Dropdown(options=options, value=value, **shared)
     wide = largest >= _WIDE * max(1, smallest)
     smallest, largest = max(smallest, entry["shown"][0]), min(largest, entry["shown"][1])

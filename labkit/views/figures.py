@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING, Any
 from labkit.experiments.outcome import Outcome
 from labkit.host import Observation
 from labkit.views import text
-from labkit.views.palette import COLUMNS, look
+from labkit.views.palette import COLUMNS, look, places
 from labkit.views.picture import Picture
-from labkit.views.words import LONG, MEBI, Quantity, family, number, quantity
+from labkit.views.scales import Scale, mark, scale_of
+from labkit.views.words import ABSENT, Quantity, family, quantity, rows_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["figure"]
+__all__ = ["BESIDE", "figure"]
 
 _INK = "#0f1e2d"  # stands for the page's own text colour, and is replaced by currentColor
 _STYLE = {
@@ -40,6 +41,11 @@ _STYLE = {
 }
 _TITLE, _LINE = 58, 0.17  # letters of a title's line, and its height in inches
 _LETTER, _GAP = 0.066, 0.1  # inches that a letter of a bar's number takes at the most, and that are left beside it
+_LARGEST = 1.3  # so many times as large as drawn, where there is room
+BESIDE = (
+    "display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,380px),1fr));column-gap:24px;align-items:start"
+)
+"""How panels lie beside each other, and tables of the same quantities below them."""
 _FILLS = {"theory": "hollow", "simulated": "hatched", "live": "solid"}
 
 
@@ -58,7 +64,7 @@ def _theme_aware(svg: str, name: str, title: str) -> str:
     wide, high = (float(box[1]), float(box[2])) if box else (480.0, 240.0)
     opening = (
         f'<svg role="img" aria-label="{html.escape(title)}" viewBox="0 0 {wide:g} {high:g}" '
-        f'style="width:{wide * 4 / 3:.0f}px;max-width:100%;height:auto" '
+        f'style="width:100%;max-width:{wide * 4 / 3 * _LARGEST:.0f}px;height:auto" '
         'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink">'
     )
     return opening + svg[svg.index(">") + 1 :].strip()
@@ -73,37 +79,15 @@ def _longest(rows: list[dict[str, Any]], columns: list[str]) -> float:
     return max([row[column] for row in rows for column in columns if row[column] is not None], default=1.0) or 1.0
 
 
-def _said(value: float, column: str, words: Quantity) -> str:
+def _said(value: float, column: str, scale: Scale) -> str:
     """What stands beside a bar."""
-    if words.yes_or_no:
-        return f"{'yes' if value else 'no'} {column}"
-    return f"{number(value, words.places)} {column}"
-
-
-def _scale(longest: float, words: Quantity) -> tuple[int, str]:
-    """How much of a quantity is 1 on its axis, and the unit in words."""
-    if words.in_mebibytes and longest >= LONG:
-        return MEBI, "numbers in B, axis in MiB"
-    return 1, words.unit_words
-
-
-def _marks(axes: Axes, longest: float, scale: int, words: Quantity) -> None:
-    """Put ticks that have room on the axis of a quantity."""
-    from matplotlib.ticker import MaxNLocator
-
-    if words.yes_or_no:
-        axes.set_xticks([0, 1], ["0 (no)", "1 (yes)"])
-        return
-    end = longest * 1.36 / scale  # at the very end it is cut
-    ticker = MaxNLocator(5 if longest / scale >= 1000 else 7, steps=[1, 2, 2.5, 5, 10])
-    ticks = [mark for mark in ticker.tick_values(0, end) if 0 <= mark <= end]
-    step = ticks[1] - ticks[0] if len(ticks) > 1 else 1.0
-    places = next((count for count in range(7) if abs(round(step, count) - step) < 1e-9), 7)
-    axes.set_xticks([mark * scale for mark in ticks], [f"{mark:,.{places}f}" for mark in ticks])
+    if scale.words.yes_or_no:
+        return f"{column}: {'yes' if value else 'no'}"  # "no theory" would say that there is none
+    return f"{scale.told(value)} {column}"
 
 
 def _bars(
-    axes: Axes, rows: list[dict[str, Any]], columns: list[str], longest: float, looks: dict[str, int], words: Quantity
+    axes: Axes, rows: list[dict[str, Any]], columns: list[str], longest: float, looks: dict[str, int], scale: Scale
 ) -> None:
     thick = 0.8 / len(columns)
     for index, row in enumerate(rows):
@@ -121,39 +105,59 @@ def _bars(
             else:
                 how |= {"facecolor": colour}
             axes.barh(at, value, thick * 0.86, **how)
-            axes.text(value + longest * 0.015, at, _said(value, column, words), va="center", fontsize=7.5)
+            axes.text(value + longest * 0.015, at, _said(value, column, scale), va="center", fontsize=7.5)
+
+
+def _spoken(value: float | None, column: str, scale: Scale) -> str:
+    """A bar in the picture's name."""
+    return f"{column} {ABSENT if value is None else scale.told(value)}"
+
+
+def _wrapped(words: Quantity, longest: float) -> tuple[int, int]:
+    """How many lines there are above a quantity's bars, and below them."""
+    above, below = words.look_at, scale_of(longest, words).heading
+    return len(textwrap.wrap(above, _TITLE)) or 1, len(textwrap.wrap(below, _TITLE))
 
 
 def _panel(
-    words: Quantity, rows: list[dict[str, Any]], columns: list[str], longest: float, looks: dict[str, int]
+    words: Quantity,
+    rows: list[dict[str, Any]],
+    columns: list[str],
+    longest: float,
+    looks: dict[str, int],
+    rows_are: str,
+    lines: tuple[int, int],
 ) -> str:
-    """One quantity's bars; `longest` ends the axis, and `looks` numbers the machines."""
+    """One quantity's bars; `longest` ends the axis, `looks` numbers the rows, and `rows_are` says what these are.
+
+    `lines`: for how many lines of text there is room above and below the bars, the same in all panels of a picture.
+    """
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
     with mpl.rc_context(_STYLE):
         said = textwrap.wrap(words.look_at, _TITLE) or [""]
-        above = 0.38 + _LINE * (len(said) - 1)  # inches for what to look at
+        above = 0.38 + _LINE * (lines[0] - 1)  # inches for what to look at
         if words.yes_or_no:
             longest = 1.0
-        scale, unit = _scale(longest, words)
-        named = textwrap.wrap(f"{words.label} ({unit})", _TITLE)
-        below = 0.47 + _LINE * (len(named) - 1)
+        scale = scale_of(longest, words)
+        named = textwrap.wrap(scale.heading, _TITLE)
+        below = 0.47 + _LINE * (lines[1] - 1)
         drawn = Figure(figsize=(4.2, 0.1 + below + above + len(rows) * (0.2 + 0.19 * len(columns))), facecolor="none")
         FigureCanvasSVG(drawn)
         height = drawn.get_figheight()
         names = [row["machine"] for row in rows]
         left = max(0.1, 0.03 + 0.02 * max(map(len, names)))
         axes = drawn.add_axes((left, below / height, 0.99 - left, (height - below - above) / height), facecolor="none")
-        _bars(axes, rows, columns, longest, looks, words)
+        _bars(axes, rows, columns, longest, looks, scale)
         axes.set_yticks(range(len(rows)), names)
         axes.set_ylim(len(rows) - 0.5, -0.5)  # the first machine on top, and room also for a bar that is not there
         values = [(row[column], column) for row in rows for column in columns if row[column] is not None]
-        letters = max((len(_said(value, column, words)) for value, column in values), default=0)
+        letters = max((len(_said(value, column, scale)) for value, column in values), default=0)
         wide, room = (0.99 - left) * drawn.get_figwidth(), letters * _LETTER + _GAP
         axes.set_xlim(0, longest * max(1.42, wide / (wide - room)))
-        _marks(axes, longest, scale, words)
+        mark(axes, longest * 1.36, scale)  # at the very end it is cut
         axes.set_xlabel("\n".join(named))
         axes.set_title("\n".join(said), fontsize=9.5, loc="left", x=-left / (0.99 - left), pad=8)
         axes.tick_params(axis="y", length=0)
@@ -165,10 +169,10 @@ def _panel(
     svg = sink.getvalue()
     salt = hashlib.sha256((svg + words.name).encode()).hexdigest()[:8]
     spoken = "; ".join(
-        f"{row['machine']}: " + ", ".join(f"{column} {number(row[column], words.places)}" for column in columns)
+        f"{row['machine']}: " + ", ".join(_spoken(row[column], column, scale) for column in columns)
         for row in rows[:12]
     )
-    more = f"; and {len(rows) - 12} more machines" if len(rows) > 12 else ""
+    more = f"; and {len(rows) - 12} more {rows_are}s" if len(rows) > 12 else ""
     return _theme_aware(svg, f"lk{salt}", f"Bar chart. {words.heading}. {spoken}{more}.")
 
 
@@ -176,11 +180,10 @@ def _caption(outcome: Outcome, columns: list[str]) -> str:
     key = ", ".join(f"{column} {_FILLS[column]}" for column in columns)
     lines = [text.reading(outcome), f"Bars: {key}.", *map(_sentence, text.host_lines(outcome))]
     said = "<br>".join(html.escape(line) for line in lines)
-    unmoved = text.untroubled(outcome.experiment)
-    if not (notice := text.disturbed_line(outcome.live, unmoved)):
+    if not (notice := text.notice(outcome)):
         return said
     written = html.escape(_sentence(notice))
-    return f"{said}<br>{written}" if unmoved else f"{said}<br><strong>{written}</strong>"
+    return f"{said}<br>{written}" if text.untroubled(outcome.experiment) else f"{said}<br><strong>{written}</strong>"
 
 
 def _sentence(line: str) -> str:
@@ -212,18 +215,28 @@ def figure(outcome: Outcome) -> Picture:
     rows = outcome.rows
     seen = {"theory": None, "simulated": outcome.simulated, "live": outcome.live}
     columns = [column for column in COLUMNS if _has(seen[column], column, rows)]
-    looks = {name: place for place, name in enumerate(dict.fromkeys(row["machine"] for row in rows))}
+    looks = places(row["machine"] for row in rows)
     grouped = text.by_quantity(rows)
     longest: dict[str, float] = {}
     for name, those in grouped.items():
         longest[family(name)] = max(longest.get(family(name), 0.0), _longest(those, columns))
+    wrapped = [_wrapped(quantity(outcome.experiment, name), longest[family(name)]) for name in grouped]
+    lines = (max((one[0] for one in wrapped), default=1), max((one[1] for one in wrapped), default=1))
     panels = [
-        _panel(quantity(outcome.experiment, name), those, _filled(those, columns), longest[family(name)], looks)
+        _panel(
+            quantity(outcome.experiment, name),
+            those,
+            _filled(those, columns),
+            longest[family(name)],
+            looks,
+            rows_of(outcome.experiment),
+            lines,
+        )
         for name, those in grouped.items()
     ]
     body = (
         '<figure class="labkit-figure" style="margin:0">'
-        f'<div style="display:flex;flex-wrap:wrap;gap:12px 24px;align-items:flex-start">{"".join(panels)}</div>'
+        f'<div style="{BESIDE};row-gap:12px">{"".join(panels)}</div>'
         f'<figcaption style="font-size:90%;line-height:1.5;margin-top:6px">{_caption(outcome, columns)}</figcaption>'
         "</figure>"
     )

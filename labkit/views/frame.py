@@ -16,7 +16,7 @@ from labkit.experiments.outcome import Outcome
 from labkit.host import Observation
 from labkit.views import memory, text
 from labkit.views.palette import COLUMNS, looks_for_browser
-from labkit.views.words import family, known, quantity, rows_of
+from labkit.views.words import family, known, quantity, rows_of, setting_line
 
 __all__ = ["Curve", "build", "curves_of"]
 
@@ -124,9 +124,10 @@ def _over_time(name: str, outcome: Outcome, curves: list[dict[str, Any]], machin
     """What goes on through the phases of an experiment: curves alone; bars and numbers are those of the phases."""
     (unit,) = {one for phase, one in outcome.experiment.QUANTITIES.items() if family(phase) == name}
     words = known(name, unit)
-    heading = f"{words.label.partition(':')[0]}, from the beginning to the end ({words.unit_words})"
+    label = f"{words.label.partition(':')[0]}, from the beginning to the end"
+    heading = f"{label} ({words.unit_words})"
     entry: dict[str, Any] = {"name": name, "unit": unit, "heading": heading, "places": words.places, "curves": curves}
-    entry["fraction"] = words.is_fraction
+    entry |= {"label": label, "fraction": words.is_fraction, "bytes": words.in_mebibytes}
     return entry | {column: [None] * machines for column in COLUMNS}
 
 
@@ -177,6 +178,7 @@ def build(
     curves: Iterable[Curve] | None = None,
     time_line: Observation | None = None,
     span: tuple[float, float] | None = None,
+    begun: int = 0,
 ) -> dict[str, Any]:
     """One frame.
 
@@ -192,6 +194,9 @@ def build(
         The observation whose ``"run"`` events make the CPUs' time line; the outcome's simulated one where not given.
     span : tuple of float, optional
         The stretch of time that the curves show, in seconds.
+    begun : int
+        How often the person went back to the beginning: with another number than before, every axis begins anew, and
+        nothing is shown of what was before.
     """
     rows, block = outcome.rows, _Block()
     machines = {name: place for place, name in enumerate(dict.fromkeys(row["machine"] for row in rows))}
@@ -209,6 +214,7 @@ def build(
     for name, those in text.by_quantity(rows).items():
         words = quantity(outcome.experiment, name)
         entry: dict[str, Any] = {"name": name, "unit": words.unit, "heading": words.heading, "places": words.places}
+        entry["label"], entry["counted"] = words.label, not words.places and not words.in_mebibytes
         entry["fraction"], entry["answer"], entry["bytes"] = words.is_fraction, words.yes_or_no, words.in_mebibytes
         entry["together"] = bool(text.together(outcome.experiment, name, those))
         entry |= {column: _column(those, column, machines) for column in COLUMNS}
@@ -224,11 +230,13 @@ def build(
     if outcome.live or outcome.why_not_live:
         where.append(live)
     where += getattr(outcome.experiment, "notes", lambda _settings: [])(outcome.settings)
-    if notice := text.disturbed_line(outcome.live, text.untroubled(outcome.experiment)):
+    if notice := text.notice(outcome):
         where.append(notice)
     where += memory.states(outcome)
     frame = {
         "serial": serial,
+        "begun": begun,
+        "asked": setting_line(outcome.settings),
         "mode": "live" if outcome.live else "simulated",
         "where": where,
         "reading": text.reading(outcome),

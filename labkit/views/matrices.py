@@ -1,4 +1,7 @@
-"""Who reaches whom, as a table: a row for each that begins, a column for each that is reached."""
+"""Who reaches whom, as a table: a row for each that begins, a column for each that is reached.
+
+Where an experiment asks nothing else, the table stands in the place of bars, in a fifth of their room.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,10 @@ from typing import Any
 
 from labkit.experiments.outcome import Outcome
 from labkit.views.picture import Picture
-from labkit.views.text import by_quantity, host_lines
-from labkit.views.words import quantity
+from labkit.views.text import by_quantity, host_lines, notice, reading, table, untroubled
+from labkit.views.words import listed, quantity
 
-__all__ = ["matrix"]
+__all__ = ["asks_only_who", "grid", "matrix", "reached"]
 
 _COLUMNS = ("theory", "simulated", "live")
 _CELL = "padding:3px 12px;border:1px solid currentColor;text-align:center"
@@ -32,6 +35,13 @@ def _cell(row: dict[str, Any] | None) -> str:
     if len(set(said.values())) <= 1:
         return next(iter(said.values()), _UNKNOWN)
     return ", ".join(f"{column} {word}" for column, word in said.items())
+
+
+def _cells(rows: list[dict[str, Any]]) -> tuple[list[tuple[str, str]], list[str], dict[tuple[str, str], str]]:
+    """The pairs, all who are in one, and what is said of each of these about each."""
+    pairs = {(source, target): row for row in rows for source, _, target in [row["machine"].partition(">")]}
+    names = list(dict.fromkeys(name for pair in pairs for name in pair))
+    return list(pairs), names, {(a, b): _ITSELF if a == b else _cell(pairs.get((a, b))) for a in names for b in names}
 
 
 def _ground(words: str) -> str:
@@ -70,9 +80,7 @@ def matrix(outcome: Outcome) -> Picture:
     """
     pages, texts = [], []
     for name, rows in by_quantity(row for row in outcome.rows if ">" in row["machine"]).items():
-        pairs = {tuple(row["machine"].split(">", 1)): row for row in rows}
-        names = list(dict.fromkeys(name for pair in pairs for name in pair))
-        cells = {(a, b): _ITSELF if a == b else _cell(pairs.get((a, b))) for a in names for b in names}
+        pairs, names, cells = _cells(rows)
         heading = quantity(outcome.experiment, name).label
         pages.append(_table(heading, names, cells))
         texts += [heading, *(f"  {a} to {b}: {cells[a, b]}" for a, b in pairs)]
@@ -82,4 +90,40 @@ def matrix(outcome: Outcome) -> Picture:
     return Picture(
         "".join([*pages, *(f"<p style='margin:2px 0'>{html.escape(line)}</p>" for line in where)]),
         "\n".join([*texts, *where]),
+    )
+
+
+def asks_only_who(outcome: Outcome) -> bool:
+    """Whether an outcome is nothing but the answers of ordered pairs, yes or no, to one question."""
+    names = {row["quantity"] for row in outcome.rows}
+    pairs = all(">" in row["machine"] for row in outcome.rows)
+    return pairs and len(names) == 1 and quantity(outcome.experiment, *names).yes_or_no
+
+
+def grid(outcome: Outcome) -> str:
+    """The table of an outcome that asks only who, as HTML, and below it whether the columns agree."""
+    _pairs, names, cells = _cells(outcome.rows)
+    heading = quantity(outcome.experiment, outcome.rows[0]["quantity"]).name_alone
+    filled = [column for column in _COLUMNS if any(row[column] is not None for row in outcome.rows)]
+    apart = [f"{a} to {b}" for (a, b), words in cells.items() if "," in words]
+    if apart:
+        said = f"{listed(filled).capitalize()} differ for {listed(apart)}, in a thick frame."
+    elif len(filled) > 1:
+        said = f"{listed(filled).capitalize()} say the same of each."
+    else:
+        said = f"From {filled[0]} alone." if filled else "Nothing was run."
+    return f'{_table(heading, names, cells)}<p style="margin:2px 0">{html.escape(said)}</p>'
+
+
+def reached(outcome: Outcome) -> Picture:
+    """What stands in the place of a figure where an outcome asks only who; its twin has every number."""
+    lines = [reading(outcome), *host_lines(outcome)]
+    below = "<br>".join(html.escape(line) for line in lines)
+    if said := notice(outcome):
+        written = html.escape(said)
+        below += f"<br>{written}" if untroubled(outcome.experiment) else f"<br><strong>{written}</strong>"
+    return Picture(
+        f'<figure class="labkit-figure labkit-who" style="margin:0">{grid(outcome)}'
+        f'<figcaption style="font-size:90%;line-height:1.5;margin-top:6px">{below}</figcaption></figure>',
+        table(outcome),
     )

@@ -8,7 +8,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from labkit.host import HostError
-from labkit.views.console import consoles
+from labkit.views.console import Consoles, consoles
 from labkit.views.running import Teller
 from labkit.views.topologies import topology
 from labkit.views.watched import WatchedHost
@@ -16,6 +16,8 @@ from labkit.views.watched import WatchedHost
 __all__ = ["NetworkLab"]
 
 _open: list[NetworkLab] = []  # those whose guests run
+_STOPPED = "Stop has switched the machines off. Run the cell again to make new ones."
+_OTHER = "These machines were switched off, as a cell has made others. Run this cell again to make new ones."
 
 
 def _live(tell: Any) -> Any:
@@ -37,8 +39,9 @@ class NetworkLab(widgets.VBox):
 
     def __init__(self, vlans: Sequence[int] = (10, 10, 20)) -> None:
         for other in list(_open):  # one lab at a time, as with every live run
-            other.stop()
+            other.stop(_OTHER)
         self.host: Any = None
+        self.consoles: Consoles | None = None
         self._said = ""
         tell = Teller()
         try:
@@ -59,8 +62,11 @@ class NetworkLab(widgets.VBox):
             self.host = labkit.simulated()
             self._plug(self.host, vlans)
         machines = [self.host.machines[name] for name in self.names]
+        for network in self.host.networks.values():  # a guest that starts says a word or two
+            network.forget()
         seen = self.host.capture(self.names[0], self.names[1], 2, known=False)
-        self.picture, self.consoles = topology(self.host, seen), consoles(*machines[:2], rows=12)
+        self.picture = topology(self.host, seen, from_nothing=True)
+        self.consoles = consoles(*machines[:2], rows=12)
         self.stop_button = widgets.Button(description="Stop", icon="stop", tooltip="Switch the guests off")
         self.stop_button.on_click(lambda _button: self.stop())
         words = widgets.HTML(f"<p>{self._said}</p>" if self._said else "")
@@ -74,10 +80,18 @@ class NetworkLab(widgets.VBox):
         for name, vlan in zip(self.names, vlans, strict=True):
             host.create(name, nics=[lan.port(vlan=vlan or None)])
 
-    def stop(self) -> None:
-        """Switch the guests off. Stopping twice is no error."""
+    def stop(self, why: str = _STOPPED) -> None:
+        """Switch the guests off. Stopping twice is no error.
+
+        Parameters
+        ----------
+        why : str
+            What their consoles say from then on.
+        """
         if self in _open:
             _open.remove(self)
+            for console in self.consoles.children if self.consoles else ():
+                console.end(why)
         if self.host is not None:
             self.host.close()
             self.host = None

@@ -1,18 +1,20 @@
 """The look of each machine: one source for Python's figures and for the browser's live view.
 
-A machine keeps its look in every picture of a lesson. No picture relies on colour alone: each look also has a
-hatch, a marker and a dash pattern. The eight colours are those of Okabe and Ito, which stay apart under every
-common kind of colour blindness; from the ninth machine on the colours repeat with other hatches, so that 64
-machines still differ.
+A machine keeps its look in every picture of a lesson: `places` gives a name its number. No picture relies on colour
+alone: each look also has a hatch, a marker and a dash pattern. The eight colours are those of Okabe and Ito, which stay
+apart under every common kind of colour blindness; from the ninth machine on they come darker, then lighter, and with
+other hatches, so that 64 machines still differ.
 
 The *columns* (theory, simulated, live) are told apart by how a bar is filled: hollow, hatched, solid.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-__all__ = ["COLUMNS", "Look", "look", "looks_for_browser"]
+__all__ = ["COLUMNS", "Look", "look", "looks_for_browser", "places"]
 
 COLUMNS = ("theory", "simulated", "live")
 
@@ -48,6 +50,8 @@ _MARKERS = {
     "plus": "P",
     "star": "*",
 }
+_NUMBERED = re.compile(r"m([1-9]\d?)")
+_SHADES = ((0, 0.0), (0, 0.4), (255, 0.5))  # of a turn of eight colours: what is mixed in, and how much of it
 _DASHES = ((6, 3), (2, 2), (8, 3, 2, 3), (4, 4), (10, 3), (1, 3), (6, 2, 1, 2, 1, 2), (3, 5))
 
 
@@ -82,11 +86,34 @@ def look(index: int) -> Look:
         raise ValueError(f"a machine's index is 0 or more, not {index}")
     place, turn = index % 8, index // 8
     name, colour = list(_COLOURS.items())[place]
+    colour = _mixed(colour, *_SHADES[turn % len(_SHADES)])
     pattern, hatch = list(_HATCHES.items())[(place + turn) % 8]
     shape, marker = list(_MARKERS.items())[(place + turn) % 8]
     return Look(colour, name, pattern, hatch, shape, marker, _DASHES[(place + turn) % 8])
 
 
+def _mixed(colour: str, other: int, much: float) -> str:
+    """A colour with black (0) or white (255) in it."""
+    parts = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return "#" + "".join(f"{round(part + (other - part) * much):02X}" for part in parts)
+
+
+def places(names: Iterable[str]) -> dict[str, int]:
+    """The number of each name's look, the same in every picture: ``m3`` has the third, others have those left over.
+
+    Parameters
+    ----------
+    names : iterable of str
+        All that one picture shows, in its order; it may name one twice.
+    """
+    each = list(dict.fromkeys(names))
+    found = {name: int(number[1]) - 1 for name in each if (number := _NUMBERED.fullmatch(name))}
+    taken = set(found.values())
+    left = (index for index in range(len(each) + 100) if index not in taken)
+    return {name: found[name] if name in found else next(left) for name in each}
+
+
 def looks_for_browser(names: list[str]) -> list[dict[str, object]]:
     """The machines with their looks, as the live view's JavaScript takes them."""
-    return [{"name": name, **asdict(look(index)), "dash": list(look(index).dash)} for index, name in enumerate(names)]
+    placed = places(names)
+    return [{"name": name, **asdict(look(placed[name])), "dash": list(look(placed[name]).dash)} for name in names]

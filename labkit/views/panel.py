@@ -29,7 +29,7 @@ from labkit.views.latest import Latest
 from labkit.views.said import Said
 from labkit.views.session import Audience, Session, stop_running, streams
 from labkit.views.underway import Underway, aloud, plain
-from labkit.views.watched import machines_of
+from labkit.views.watched import has_guests, machines_of
 from labkit.views.words import listed
 
 __all__ = ["Panel"]
@@ -42,6 +42,7 @@ _TOOLTIPS = {
     True: "real guests on this machine: takes seconds to start",
     False: "real guests on this machine, with the settings as they stand: from the beginning to the end, once",
 }
+_NO_GUESTS = "really done on this machine, without a guest: from the beginning to the end, once"
 
 
 class Panel(widgets.VBox):
@@ -78,10 +79,11 @@ class Panel(widgets.VBox):
         self.settings = settings_of(self.experiment, settings)
         self._openers = Openers.of(open_live, open_simulated)
         self._streams = streams(self.experiment)
+        self._guests = has_guests(self.experiment, self.settings)  # else nothing is said of guests
         self._session: Session | None = None
         self._time_line: Observation | None = None
         self._measured = False  # whether the present live run, or the last one, has shown anything
-        self._serial = 0
+        self._serial = self._begun = 0
         self._drawing = threading.Lock()
         self._latest = Latest(self._follow)
         self.view = HostView()
@@ -89,11 +91,13 @@ class Panel(widgets.VBox):
         self.switch = widgets.ToggleButtons(
             options=[(_SIMULATED, _SIMULATED), (_LIVE if self._streams else _ONCE, _LIVE)],
             description="Host:",
-            tooltips=["the simulated host: answers at once", _TOOLTIPS[self._streams]],
+            tooltips=["the simulated host: answers at once", _TOOLTIPS[self._streams] if self._guests else _NO_GUESTS],
             style={"description_width": "auto", "button_width": "96px" if self._streams else "120px"},
             layout=widgets.Layout(width="auto"),
         )
-        self.stop_button = widgets.Button(description=_STOP, icon="stop", tooltip="Switch the live guests off")
+        self.stop_button = widgets.Button(
+            description=_STOP, icon="stop", tooltip="Switch the live guests off" if self._guests else "End it"
+        )
         self.stop_button.add_class("labkit-stop")
         self.stop_button.layout.display = "none"
         self.progress = Underway()
@@ -103,7 +107,7 @@ class Panel(widgets.VBox):
         self.asked = widgets.HTML()
         self.switch.observe(self._switched, names="value")
         self.stop_button.on_click(lambda _button: self.stop())
-        self.reset_button.on_click(lambda _button: self.controls.reset())
+        self.reset_button.on_click(self._reset)
         why_not = getattr(self.experiment, "NOT_LIVE", "")
         first = [self.switch]
         if why_not:
@@ -157,7 +161,11 @@ class Panel(widgets.VBox):
         with self._drawing:
             self._serial += 1
             self.outcome = outcome
-            self.view.frame = frames.build(outcome, self._serial, time_line=self._time_line, **how)
+            self.view.frame = frames.build(outcome, self._serial, time_line=self._time_line, begun=self._begun, **how)
+
+    def _reset(self, _button: widgets.Button) -> None:
+        self._begun += 1
+        self.controls.reset()
 
     def _follow(self, settings: Any) -> None:
         """The person moved a slider."""
@@ -255,8 +263,9 @@ class Panel(widgets.VBox):
             self.switch.disabled = self.stop_button.disabled = True  # until the guests are gone
             self.stop_button.description = _STOPPING
             self.progress.tell("")  # its seconds begin anew
-            self.progress.tell("stopping: the guests are being switched off", 0.0)
-            self.said.value = "Stopping. The guests are being switched off."
+            ending = "the guests are being switched off" if self._guests else "the run is being ended"
+            self.progress.tell(f"stopping: {ending}", 0.0)
+            self.said.value = f"Stopping. {ending.capitalize()}."
         session.stop(wait)
 
     def close(self) -> None:
@@ -265,6 +274,10 @@ class Panel(widgets.VBox):
         if session is not None:
             session.stop()
         super().close()
+
+    @property
+    def _over(self) -> str:
+        return "The guests are off" if self._guests else "The live run is over"
 
     @property
     def _stopping(self) -> bool:
@@ -287,7 +300,8 @@ class Panel(widgets.VBox):
         if self._streams and self._session is not None:
             several = machines_of(self.experiment, self.settings) > 1
             self.said.value = f"The {'guests are' if several else 'guest is'} up; measuring."
-        self.progress.tell(f"live{' on ' + accelerator if accelerator else ''}, {span[1]:.0f} s")
+        by = f" on {accelerator}" if accelerator and self._guests else ""  # what ran guests, where there were any
+        self.progress.tell(f"live{by}, {span[1]:.0f} s")
 
     def _ended(self, problem: HostError | None) -> None:
         why = self._session.why if self._session is not None else ""
@@ -301,12 +315,13 @@ class Panel(widgets.VBox):
             again = _LIVE if self._streams else _ONCE
             self._tell_error(HostError(why, f"Press {again} to start again."))
         if problem is None and self._measured:
-            self.said.value = "The guests are off; this is what they got. Move a slider to simulate again."
+            what = "they got" if self._guests else "it gave"
+            self.said.value = f"{self._over}; this is what {what}. Move a slider to simulate again."
             self.progress.tell(self.said.value)
             return
         self.progress.tell("")
         self._tell_journal([])  # the commands of a run that has shown nothing
-        self.said.value = "" if problem else "The guests are off."
+        self.said.value = "" if problem else f"{self._over}."
         self._simulate(self.settings)
         if problem is not None:
             self._tell_error(problem)

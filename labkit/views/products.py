@@ -19,6 +19,9 @@ from labkit.views.said import Said
 __all__ = ["Browser", "ProductTable", "product_table"]
 
 _WIDE = 3  # with more things than this, each has a line of its own and the products stand beside each other
+_SHORT = 24  # letters of a command that is never broken; a table too wide for its place can be scrolled
+_BROKEN = "-webkit-box-decoration-break:clone;box-decoration-break:clone"  # each line has the same edges
+_WORDS = re.compile(r"-\S+ (?!-)\S+|\S+")  # of a command; an option and what it is set to are one
 _LEFT = 'style="text-align:left;vertical-align:top"'
 _ALL_PRODUCTS, _ALL_ROWS = "all six", "everything"
 
@@ -48,11 +51,19 @@ def _rendered(text: str) -> str:
     """HTML of a text in which `code` and *emphasis* are marked."""
     parts = re.split(r"(`[^`]+`)", text)
     return "".join(
-        f"<code>{html.escape(part[1:-1])}</code>"
+        _command(part[1:-1])
         if part.startswith("`") and len(part) > 1
         else re.sub(r"\*([^*]+)\*", r"<em>\1</em>", html.escape(part, quote=False))
         for part in parts
     )
+
+
+def _command(words: str) -> str:
+    """What is typed: a short command in one line; a longer one breaks between words, and not after an option."""
+    if len(words) <= _SHORT:
+        return f'<code style="white-space:nowrap">{html.escape(words)}</code>'
+    parts = (f'<span style="white-space:nowrap">{html.escape(word)}</span>' for word in _WORDS.findall(words))
+    return f'<code style="{_BROKEN}">{" ".join(parts)}</code>'
 
 
 def _plain(text: str) -> str:
@@ -118,7 +129,7 @@ def _html(head: list[str], body: _Lines, notes: _Notes) -> str:
     lines = "".join(
         f'<tr><th scope="row" {_LEFT}>{html.escape(name)}</th>'
         + "".join(
-            f"<td {_LEFT}>{_rendered(cell.text)}{f' <sup>{number}</sup>' if number else ''}</td>"
+            f"<td {_LEFT}>{_rendered(cell.text)}{f'&nbsp;<sup>{number}</sup>' if number else ''}</td>"
             for cell, number in cells
         )
         + "</tr>"

@@ -14,7 +14,7 @@ from labkit.host import Host, HostError
 from labkit.views import text
 from labkit.views.asked import Openers, experiment_of, settings_of
 from labkit.views.commands import folded
-from labkit.views.figures import figure
+from labkit.views.figures import BESIDE, figure
 from labkit.views.picture import Picture
 from labkit.views.underway import aloud, plain
 from labkit.views.watched import WatchedHost, machines_of, steps_of
@@ -22,7 +22,12 @@ from labkit.views.words import number, quantity, rows_of, signed
 
 __all__ = ["Result", "Teller", "run"]
 
-_CELL = 'style="text-align:right;padding:1px 8px;font-variant-numeric:tabular-nums"'
+_LINE = "padding:1px 8px;border:0;border-bottom:1px solid rgba(128,128,128,.45);background:none;color:inherit"
+_TABLE = 'style="margin:0;border:0;border-collapse:collapse;table-layout:auto;font-size:12px;line-height:1.5"'
+_ROW = 'style="background:none"'
+_NAME = f'style="{_LINE};padding-left:0;text-align:left;font-weight:600"'
+_HEAD = f'style="{_LINE};text-align:right;font-weight:400;white-space:nowrap"'
+_CELL = f'style="{_LINE};text-align:right;font-weight:400;font-variant-numeric:tabular-nums"'
 
 
 class Result(Picture):
@@ -70,14 +75,15 @@ class Result(Picture):
 
 
 def _table(outcome: Outcome) -> str:
+    """Every quantity's table, each below its picture; styled here, as pages have styles of their own."""
     parts = []
     for name, rows in text.by_quantity(outcome.rows).items():
         words = quantity(outcome.experiment, name)
         heads = "".join(
-            f'<th scope="col" {_CELL}>{head}</th>' for head in ("theory", "simulated", "live", "live − simulated")
+            f'<th scope="col" {_HEAD}>{head}</th>' for head in ("theory", "simulated", "live", "live − simulated")
         )
         body = "".join(
-            f'<tr><th scope="row" style="text-align:left">{html.escape(row["machine"])}</th>'
+            f'<tr {_ROW}><th scope="row" {_NAME}>{html.escape(row["machine"])}</th>'
             + "".join(
                 f"<td {_CELL}>{number(row[column], words.places)}</td>" for column in ("theory", "simulated", "live")
             )
@@ -86,13 +92,13 @@ def _table(outcome: Outcome) -> str:
         )
         parts.append(
             f'<div role="group" tabindex="0" aria-label="Table: {html.escape(words.label)}" '
-            'style="max-width:100%;overflow-x:auto"><table style="margin:0 24px 0 0;font-size:90%">'
-            '<caption style="caption-side:top;text-align:left;font-weight:600;color:inherit">'
+            f'style="max-width:100%;overflow-x:auto"><table {_TABLE}>'
+            '<caption style="caption-side:top;text-align:left;font-weight:600;color:inherit;padding:0 0 2px">'
             f"{html.escape(words.heading)}</caption>"
-            f'<thead><tr><th scope="col" style="text-align:left">{rows_of(outcome.experiment)}</th>{heads}</tr></thead>'
+            f'<thead><tr {_ROW}><th scope="col" {_NAME}>{rows_of(outcome.experiment)}</th>{heads}</tr></thead>'
             f"<tbody>{body}</tbody></table></div>"
         )
-    return f'<div style="display:flex;flex-wrap:wrap;gap:8px;margin-top:10px">{"".join(parts)}</div>'
+    return f'<div style="{BESIDE};row-gap:8px;margin-top:10px">{"".join(parts)}</div>'
 
 
 class Teller:

@@ -35,6 +35,7 @@ __all__ = [
     "headline",
     "host_lines",
     "live_line",
+    "notice",
     "reading",
     "simulated_line",
     "table",
@@ -47,6 +48,11 @@ DISTURBED = 0.03
 
 _ALL_OF_THEM = "together"
 _ALL = 4  # up to so many machines, the sentence that is read aloud names each
+# Abilities in which no rule of sharing CPUs has a part: of a simulated host that is asked for these alone, its CPUs
+# and its rules tell nothing about the numbers.
+_NO_CPU = frozenset(
+    ["disks", "pool", "trim", "snapshots", "contents", "records", "throttle", "networks", "firewall", "shaping"]
+)
 _FELT = ("response_during", "response")  # what people feel comes before what machines get
 _EXPONENT = re.compile(r"\b\d+(?:\.\d+)?e[+-]\d+\b")  # as in 7.767e+06
 _HEAD = ("theory", "simulated", "live", "live − simulated")
@@ -85,16 +91,28 @@ def together(experiment: ModuleType, name: str, rows: list[dict[str, Any]]) -> l
     return [last]
 
 
-def simulated_line(seen: Observation | None, phases: bool = False) -> str:
-    """Where the simulated column comes from; of a run in phases its time is that of all of them."""
+def simulated_line(seen: Observation | None, phases: bool = False, cpus: bool = True, clock: bool = True) -> str:
+    """Where the simulated column comes from.
+
+    Parameters
+    ----------
+    seen : Observation or None
+        What the simulated host saw.
+    phases : bool
+        Whether it was watched in phases, so that its time is that of all of them.
+    cpus : bool
+        Whether its CPUs and the rules by which it shares them have a part in the numbers; else they are left out.
+    clock : bool
+        Whether the seconds for which it was watched have; else they are left out.
+    """
     if seen is None:
         return "simulated: not run"
-    name = seen.provenance.name
+    name = seen.provenance.name if cpus else seen.provenance.name.partition(",")[0]
     lead = "" if name.startswith("simulated") else "simulated: "
-    if not seen.seconds:  # files alone, and no machine for which time could pass
+    if not seen.seconds or not clock:  # files alone, and no machine for which time could pass
         return f"{lead}{name}"
-    clock = f"{significant(seen.seconds)} s of its own clock"
-    return f"{lead}{name}, {clock}{', all phases together' if phases else ''}"
+    passed = f"{significant(seen.seconds)} s of its own clock"
+    return f"{lead}{name}, {passed}{', all phases together' if phases else ''}"
 
 
 def live_line(
@@ -143,17 +161,36 @@ def host_lines(outcome: Outcome) -> list[str]:
     """Where both columns come from; the live host's line tells of what this experiment needs of a host."""
     needs = getattr(outcome.experiment, "needs", None)
     asked = needs(outcome.settings) if callable(needs) else getattr(outcome.experiment, "NEEDS", ())
+    cpus = not asked or not _NO_CPU.issuperset(asked)
+    clock = cpus or hasattr(outcome.settings, "seconds")  # for so long as somebody wanted, or as long as it took
     phases = any(family(name) != name for name in outcome.experiment.QUANTITIES)
     by_what = getattr(outcome.experiment, "BY_WHAT", None)
-    return [simulated_line(outcome.simulated, phases), live_line(outcome.live, outcome.why_not_live, asked, by_what)]
+    simulated = simulated_line(outcome.simulated, phases, cpus, clock)
+    return [simulated, live_line(outcome.live, outcome.why_not_live, asked, by_what)]
+
+
+def _counted(experiment: ModuleType) -> list[str]:
+    """The quantities that are counts, bytes or answers, and for which the experiment allows no difference at all.
+
+    What others do on the CPUs makes them later, and not other.
+    """
+    exact = [name for name, bound in getattr(experiment, "BOUNDS", {}).items() if bound == 0]
+    known_here = [quantity(experiment, name) for name in exact if name in experiment.QUANTITIES]
+    return [words.name for words in known_here if words.unit == "B" or (words.unit == "1" and words.said_unit)]
 
 
 def untroubled(experiment: ModuleType) -> str:
-    """Why others' use of the CPUs leaves an experiment's numbers as they are, from ``UNDISTURBED``; empty where not."""
-    return getattr(experiment, "UNDISTURBED", "")
+    """Why others' use of the CPUs leaves an experiment's numbers as they are; empty where it does not leave all so.
+
+    From its ``UNDISTURBED``, or because all of them are counts with a bound of 0.
+    """
+    if said := getattr(experiment, "UNDISTURBED", ""):
+        return said
+    counted = _counted(experiment)
+    return "they are counts, and no matter of time" if counted and set(experiment.QUANTITIES) <= {*counted} else ""
 
 
-def disturbed_line(seen: Observation | None, unmoved: str = "") -> str:
+def disturbed_line(seen: Observation | None, unmoved: str = "", counted: Sequence[str] = ()) -> str:
     """What a disturbed measurement must say of itself; empty where nothing disturbed it.
 
     Parameters
@@ -162,18 +199,26 @@ def disturbed_line(seen: Observation | None, unmoved: str = "") -> str:
         The measurement.
     unmoved : str
         Why its numbers hold all the same, where they do; see `untroubled`.
+    counted : sequence of str
+        What those of its numbers are called that are counts, and hold where the others do not.
     """
     if seen is None or seen.disturbed <= DISTURBED:
         return ""
+    others = f"while it measured, others took up to {seen.disturbed:.0%} of the time of the CPUs that it ran on"
     if unmoved:
-        return (
-            f"others used up to {seen.disturbed:.0%} of these CPUs while it measured: that makes it slower, and leaves "
-            f"the numbers as they are, for {unmoved}."
-        )
-    return (
-        f"disturbed: others used up to {seen.disturbed:.0%} of these CPUs while it measured, so the live numbers tell "
-        "less. Close what else is running and measure again."
-    )
+        return f"{others}: that makes it slower, and leaves the numbers as they are, for {unmoved}."
+    which = "all other live numbers" if counted else "the live numbers"
+    hold = f" {listed(counted)} {'hold' if len(counted) > 1 else 'holds'} all the same." if counted else ""
+    return f"disturbed: {others}, so {which} tell less. Close what else is running and measure again.{hold}"
+
+
+def notice(outcome: Outcome) -> str:
+    """What an outcome must say of others' use of the CPUs while its live column was measured; empty where nothing."""
+    experiment = outcome.experiment
+    shown, bounds = by_quantity(outcome.rows), experiment.bounds(outcome.settings)
+    exact = [name for name in _counted(experiment) if name in shown and bounds.get(name) == 0]
+    counted = [f"“{quantity(experiment, name).name_alone}”" for name in exact]
+    return disturbed_line(outcome.live, untroubled(experiment), counted)
 
 
 def _furthest(rows: list[dict[str, Any]], bounds: Mapping[Any, float], words: Quantity) -> str:
@@ -181,9 +226,8 @@ def _furthest(rows: list[dict[str, Any]], bounds: Mapping[Any, float], words: Qu
     if not apart:
         return ""
     gap, row = max(apart, key=lambda pair: pair[0])
-    said = (
-        f"; live and simulated are at most {number(gap, words.places)}{words.after_number} apart (on {row['machine']})"
-    )
+    apart_by = f"at most {number(gap, words.places)}{words.after_number} apart (on {row['machine']})"
+    said = f"; live and simulated are {apart_by if gap else 'the same'}"
     limits = {of["machine"]: limit for _, of in apart if (limit := bound_of(bounds, of)) is not None}
     beyond = [of["machine"] for difference, of in apart if difference > limits.get(of["machine"], inf)]
     if len(set(limits.values())) > 1:  # each machine has its own
@@ -224,13 +268,17 @@ def _answers(found: Sequence[tuple[float, str]]) -> str:
     return ", ".join(said)
 
 
-def _agreement(rows: list[dict[str, Any]]) -> str:
-    """Whether live and simulated give the same answers, where there are both."""
+def _agreement(outcome: Outcome, rows: list[dict[str, Any]]) -> str:
+    """Whether live and simulated give the same answers, where there are both, and what else need not be alike."""
     both = [row for row in rows if error(row) is not None]
     if not both:
         return ""
     apart = [row["machine"] for row in both if error(row)]
-    return f"; live and simulated differ for {listed(apart)}" if apart else "; live and simulated agree"
+    said = f"; in this live and simulated differ for {listed(apart)}" if apart else "; in this live and simulated agree"
+    bounds = outcome.experiment.bounds(outcome.settings)
+    free = [row["quantity"] for row in outcome.rows if error(row) is not None and bound_of(bounds, row) is None]
+    names = [f"“{quantity(outcome.experiment, name).name_alone}”" for name in dict.fromkeys(free)]
+    return f"{said}; for {listed(names)} no bound is set" if names else said
 
 
 def headline(outcome: Outcome) -> str:
@@ -257,13 +305,14 @@ def reading(outcome: Outcome) -> str:
         return "Nothing was run."
     words = quantity(outcome.experiment, name)
     if words.yes_or_no:
-        return f"{column.capitalize()},{_about(words)}: {_answers(found)}{_agreement(rows)}."
+        return f"{column.capitalize()},{_about(words)}: {_answers(found)}{_agreement(outcome, rows)}."
     unit, places = words.after_number, words.places
     (least, lowest), (most, highest) = min(found), max(found)
     if len(found) > 1 and most - least < 0.5 * 10**-places:
         them = rows_of(outcome.experiment)
-        each = f"all {them}s get" if them == "machine" else f"every {them} has"
-        said = f"{each} the same, {number(most, places)}{beside(most, words)}"
+        named = f"the same for {listed([row for _, row in found]) if len(found) <= _ALL else f'every {them}'}"
+        said = f"{'all machines get the same' if them == 'machine' else named}, {number(most, places)}"
+        said += beside(most, words)
     elif len(found) <= _ALL:
         said = ", ".join(f"{machine} {number(value, places)}{_mebi(value, words)}" for value, machine in found)
         said += "" if words.in_mebibytes else unit
@@ -297,6 +346,6 @@ def table(outcome: Outcome) -> str:
             numbers = [f"{cell:>{each}}" for cell in shown]
             lines.append("  ".join([f"{row['machine']:<{wide}}", *numbers, f"{signed(error(row), words.places):>16}"]))
     lines += ["", reading(outcome), *host_lines(outcome)]
-    if notice := disturbed_line(outcome.live, untroubled(outcome.experiment)):
-        lines.append(notice)
+    if disturbed := notice(outcome):
+        lines.append(disturbed)
     return "\n".join(line.rstrip() for line in lines)

@@ -15,7 +15,7 @@ import traitlets
 from labkit.host import Observation
 from labkit.views.picture import Picture
 from labkit.views.wiring import Wiring, wiring_of
-from labkit.views.wiringdrawing import drawing, lines, marks, page, under
+from labkit.views.wiringdrawing import drawing, key_of_vlans, learnt, lines, marks, page
 
 __all__ = ["Replay", "drawn", "topology"]
 
@@ -51,7 +51,7 @@ class Replay(anywidget.AnyWidget):
         <input type="range" min="0" step="1" value="0" aria-label="frame">
         <button type="button" data-by="1">Next</button>
         <span class="lt-words" role="status" aria-live="polite"></span></p>
-        <div>${model.get("below")}</div>`;
+        <div>${model.get("below")}</div><div class="lt-learnt"></div>`;
       el.append(root);
       const frames = model.get("frames");
       const range = root.querySelector("input");
@@ -63,6 +63,7 @@ class Replay(anywidget.AnyWidget):
         const at = Number(range.value);
         const frame = frames[at - 1];
         marks.innerHTML = frame?.marks ?? "";
+        root.querySelector(".lt-learnt").innerHTML = model.get("tables")[at];
         const words = frame
           ? `Frame ${at} of ${frames.length}, ${frame.words}`
           : `Before the first of ${frames.length} frames.`;
@@ -101,12 +102,14 @@ class Replay(anywidget.AnyWidget):
 
     picture = traitlets.Unicode().tag(sync=True)
     below = traitlets.Unicode().tag(sync=True)
+    tables = traitlets.List().tag(sync=True)  # before the first frame, and after each
     frames = traitlets.List().tag(sync=True)
 
     def __init__(self, wiring: Wiring) -> None:
         self.wiring = wiring
         shown = [{"words": frame.words, "marks": marks(wiring, frame)} for frame in wiring.frames[:MOST_FRAMES]]
-        super().__init__(picture=drawing(wiring), below=under(wiring), frames=shown)
+        tables = [learnt(wiring.after(count)) for count in range(len(shown) + 1)]
+        super().__init__(picture=drawing(wiring), below=key_of_vlans(wiring), frames=shown, tables=tables)
 
     def __repr__(self) -> str:
         every = self.wiring.frames
@@ -130,7 +133,7 @@ class Replay(anywidget.AnyWidget):
         return f"{page(self.wiring)}<details><summary>The frames that passed</summary><ol>{steps}</ol></details>"
 
 
-def topology(host: Any, seen: Observation | None = None) -> Picture | Replay:
+def topology(host: Any, seen: Observation | None = None, *, from_nothing: bool = False) -> Picture | Replay:
     """A host's network as a picture, and the frames of an observation one by one.
 
     Parameters
@@ -139,10 +142,13 @@ def topology(host: Any, seen: Observation | None = None) -> Picture | Replay:
         Whose network.
     seen : Observation, optional
         What was captured on it, as by ``host.capture("m1", "m2")``.
+    from_nothing : bool
+        Whether its switches had forgotten everything just before that, as by ``network.forget()``. Then what they have
+        learnt is shown as it grew, frame by frame; else as it is now.
 
     Raises
     ------
     HostError
         Where the host has no networks.
     """
-    return drawn(wiring_of(host, seen))
+    return drawn(wiring_of(host, seen, from_nothing=from_nothing))

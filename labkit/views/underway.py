@@ -31,12 +31,16 @@ _OWN_GUESTS = {
     "saved": "starting a guest for the first time; later ones are quicker",
 }
 _OWN_GUEST = re.compile(rf"\b({'|'.join(_OWN_GUESTS)})-[0-9a-f]+\b")
+_JUDGE = re.compile(r"\bjudge\b")
+_JUDGING = "starting a second guest, which looks at what the snapshot has"
 
 
 def plain(words: str) -> str:
     """What a host says it is doing, as a person reads it: without the names of guests that nobody asked for."""
     found = _OWN_GUEST.search(words)
-    return _OWN_GUESTS[found[1]] if found else words
+    if found:
+        return _OWN_GUESTS[found[1]]
+    return _JUDGING if _JUDGE.search(words) else words
 
 
 def aloud(words: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from labkit.host import Host, Machine, Observation
 
-__all__ = ["Stopped", "WatchedHost", "machines_of", "steps_of"]
+__all__ = ["Stopped", "WatchedHost", "has_guests", "machines_of", "steps_of"]
 
 
 class Stopped(Exception):  # noqa: N818 - not an error: somebody pressed Stop
@@ -29,6 +29,12 @@ def machines_of(experiment: ModuleType, settings: Any) -> int:
     if isinstance(number, int):
         return max(1, number)
     return max(1, next((len(value) for value in vars(settings).values() if isinstance(value, tuple)), 1))
+
+
+def has_guests(experiment: ModuleType, settings: Any) -> bool:
+    """Whether a live run starts any guest; an experiment with files alone says of itself that it makes no machine."""
+    counted = getattr(experiment, "machines", None)
+    return not callable(counted) or counted(settings) > 0
 
 
 def steps_of(experiment: ModuleType, settings: Any) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from labkit.host import HostError, Observation
@@ -98,12 +98,29 @@ class Wiring:
         For each network what its switch has learnt: the machine by the hardware address.
     frames : tuple of Frame
         What passed, in order of time.
+    from_nothing : bool
+        Whether the switches had forgotten everything before the first frame, so that it is known when they learnt what.
     """
 
     machines: tuple[str, ...]
     plugs: tuple[Plug, ...]
     tables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     frames: tuple[Frame, ...] = ()
+    from_nothing: bool = False
+
+    def after(self, count: int) -> Wiring:
+        """The network as it was after so many of its frames: a switch learns from each frame where its sender is.
+
+        Only of switches that began with nothing is that known; of others it is the network as it is now.
+        """
+        if not self.from_nothing or count >= len(self.frames):
+            return self
+        heard = {frame.sender for frame in self.frames[:count]}
+        tables = {
+            name: {mac: machine for mac, machine in table.items() if machine in heard}
+            for name, table in self.tables.items()
+        }
+        return replace(self, tables=tables)
 
     @property
     def networks(self) -> tuple[str, ...]:
@@ -137,7 +154,7 @@ def _others(sender: str, names: str) -> tuple[str, ...]:
     return tuple(name for name in names.split(", ") if name not in (sender, _NOBODY))
 
 
-def wiring_of(host: Any, seen: Observation | None = None) -> Wiring:
+def wiring_of(host: Any, seen: Observation | None = None, *, from_nothing: bool = False) -> Wiring:
     """A host's network, as it is at this moment.
 
     Parameters
@@ -146,6 +163,8 @@ def wiring_of(host: Any, seen: Observation | None = None) -> Wiring:
         Whose.
     seen : Observation, optional
         What was seen to pass on it.
+    from_nothing : bool
+        Whether its switches had forgotten everything just before that.
 
     Raises
     ------
@@ -161,7 +180,7 @@ def wiring_of(host: Any, seen: Observation | None = None) -> Wiring:
     plugs.sort(key=lambda plug: order.get(plug.machine, len(order)))
     names = dict.fromkeys([*host.machines, *(plug.machine for plug in plugs)])  # a router is no machine
     tables = {name: dict(network.table()) for name, network in networks.items()}
-    return Wiring(tuple(names), tuple(plugs), tables, frames_of(seen))
+    return Wiring(tuple(names), tuple(plugs), tables, frames_of(seen), from_nothing)
 
 
 def _plugs(network: Any) -> list[Plug]:

@@ -11,7 +11,7 @@ import zlib
 from labkit.views.palette import look
 from labkit.views.wiring import Frame, Plug, Wiring
 
-__all__ = ["drawing", "lines", "marks", "page", "under"]
+__all__ = ["drawing", "key_of_vlans", "learnt", "lines", "marks", "page", "under"]
 
 _BOX, _HIGH, _TOP = 92.0, 40.0, 10.0
 _BESIDE, _LEAST = 46.0, 64.0  # left of a cable, where it says who sends, and right of it, where its socket is described
@@ -21,7 +21,6 @@ _SOCKET, _SOCKET_HIGH = 30.0, 16.0
 _TEXT = "font-size:12px;fill:currentColor"
 _SMALL = "font-size:11px;fill:currentColor"
 _NARROW = 480.0  # a picture wider than that may have to be moved sideways
-_SENT, _GOT = "#D55E00", "#0072B2"  # of Okabe and Ito
 _HATCHES = {
     "solid": "",
     "diagonal": "M-2,10L10,-2M4,12L12,4",
@@ -151,14 +150,14 @@ def _bar(places: _Places, name: str) -> str:
     )
 
 
-def _arrow(x: float, begins: float, ends: float, colour: str, dash: str) -> str:
-    """A thick cable with a head at its end, on a ground of its own so that it shows on every colour."""
+def _arrow(x: float, begins: float, ends: float, dash: str = "") -> str:
+    """A thick cable with a head at its end, in the colour of the words: every other may be that of a VLAN."""
     towards = 1 if ends > begins else -1
     tip, base = ends - 9 * towards, ends - 21 * towards
     head = f"M{x:g},{tip:g}L{x - 7:g},{base:g}H{x + 7:g}Z"
     return (
-        f'<path d="M{x:g},{begins:g}V{base:g}" stroke="{colour}" stroke-width="5" fill="none"{dash}/>'
-        f'<path d="{head}" fill="{colour}" stroke="currentColor" stroke-width=".8"/>'
+        f'<path d="M{x:g},{begins:g}V{base:g}" stroke="currentColor" stroke-width="5" fill="none"{dash}/>'
+        f'<path d="{head}" fill="currentColor"/>'
     )
 
 
@@ -168,17 +167,17 @@ def marks(wiring: Wiring, frame: Frame) -> str:
     if (sent := places.cable_of(frame.sender, frame.seen or (frame.to,))) is None:
         return ""
     x, above, below = places.cable(sent)
-    parts = [_arrow(x, above, below, _SENT, ""), _text(x - 8, above + 15, "sends", f"{_SMALL};font-weight:700", "end")]
+    parts = [_arrow(x, above, below), _text(x - 8, above + 15, "sends", f"{_SMALL};font-weight:700", "end")]
     for name in frame.seen:
         if (got := places.cable_of(name, (frame.sender,))) is not None:
             x, above, below = places.cable(got)
-            parts.append(_arrow(x, below, above, _GOT, ' stroke-dasharray="6 3"'))
+            parts.append(_arrow(x, below, above, ' stroke-dasharray="6 3"'))
             parts.append(_text(x - 8, above + 32, "sees it", f"{_SMALL};font-weight:700", "end"))
     return "".join(parts)
 
 
-def lines(wiring: Wiring) -> list[str]:
-    """The picture in words."""
+def lines(wiring: Wiring, tables: bool = True) -> list[str]:
+    """The picture in words; with what the switches have learnt, where that is asked for."""
     said = [
         f"{len(wiring.machines)} machine{'s' * (len(wiring.machines) != 1)} and "
         f"{len(wiring.networks)} switch{'es' * (len(wiring.networks) != 1)}."
@@ -189,15 +188,18 @@ def lines(wiring: Wiring) -> list[str]:
             if plug.port.network == name:
                 more = [plug.words, plug.port.address, plug.mac, _extras(plug)]
                 said.append(f"  {plug.machine}: {', '.join(filter(None, more))}")
-        learnt = wiring.tables.get(name, {})
-        told = ", ".join(f"{mac} is {machine}" for mac, machine in learnt.items()) or "nothing"
-        said.append(f"  The switch has learnt: {told}.")
+        if tables:
+            known = wiring.tables.get(name, {})
+            told = ", ".join(f"{mac} is {machine}" for mac, machine in known.items()) or "nothing"
+            said.append(f"  The switch has learnt: {told}.")
     if loose := [name for name in wiring.machines if all(plug.machine != name for plug in wiring.plugs)]:
         said.append(f"Without a cable: {', '.join(loose)}.")
     return said
 
 
-def _key_of_vlans(wiring: Wiring, key: str) -> str:
+def key_of_vlans(wiring: Wiring) -> str:
+    """How the VLANs are drawn."""
+    key = _key(wiring)
     items = "".join(
         f'<span style="margin-right:14px;white-space:nowrap"><svg width="22" height="12" aria-hidden="true" '
         f'style="vertical-align:-1px"><rect width="22" height="12" fill="{_fill(key, wiring, vlan)}" '
@@ -207,7 +209,10 @@ def _key_of_vlans(wiring: Wiring, key: str) -> str:
     return f'<p style="margin:4px 0">{items}</p>' if items else ""
 
 
-def _table(wiring: Wiring) -> str:
+def learnt(wiring: Wiring) -> str:
+    """What the switches have learnt, as a table."""
+    one = len(wiring.networks) == 1
+    when = " in the end" if wiring.frames and not wiring.from_nothing else ""
     rows = "".join(
         f'<tr><th scope="row" style="text-align:left">{html.escape(mac)}</th><td>{html.escape(machine)}</td>'
         f"<td>{html.escape(name)}</td></tr>"
@@ -215,10 +220,11 @@ def _table(wiring: Wiring) -> str:
         for mac, machine in wiring.tables.get(name, {}).items()
     )
     if not rows:
-        return '<p style="margin:4px 0">No switch has learnt where anybody is.</p>' if wiring.networks else ""
+        who = "The switch has" if one else "The switches have"
+        return f'<p style="margin:4px 0">{who} not learnt where anybody is.</p>' if wiring.networks else ""
     return (
         '<table style="margin:6px 0;border-collapse:collapse"><caption style="text-align:left;font-weight:700">'
-        "What the switches have learnt</caption><thead><tr>"
+        f"What the {'switch has' if one else 'switches have'} learnt{when}</caption><thead><tr>"
         '<th scope="col" style="text-align:left">hardware address</th><th scope="col">machine</th>'
         '<th scope="col">switch</th></tr></thead>'
         f"<tbody>{rows}</tbody></table>"
@@ -241,7 +247,7 @@ def drawing(wiring: Wiring, frame: Frame | None = None) -> str:
     parts += [_machine(places, name) for name in wiring.machines]
     parts += [_plug(places, key, plug) for plug in wiring.plugs]
     over = marks(wiring, frame) if frame else ""
-    words = " ".join(line.strip() for line in lines(wiring)) + (f" {frame.words}" if frame else "")
+    words = " ".join(line.strip() for line in lines(wiring, tables=False)) + (f" {frame.words}" if frame else "")
     # Who has no mouse moves it by the arrow keys.
     moved = ' tabindex="0" role="group" aria-label="The network, as a picture"' if places.wide > _NARROW else ""
     return (
@@ -254,7 +260,7 @@ def drawing(wiring: Wiring, frame: Frame | None = None) -> str:
 
 def under(wiring: Wiring) -> str:
     """What stands below the picture: the key of its VLANs, and what the switches have learnt."""
-    return _key_of_vlans(wiring, _key(wiring)) + _table(wiring)
+    return key_of_vlans(wiring) + learnt(wiring)
 
 
 def page(wiring: Wiring) -> str:

@@ -30,7 +30,8 @@ __all__ = [
 ABSENT = "–"
 MEBI = 1 << 20
 LONG = 100_000
-"""From here on a number is written in groups of three digits: 6,881,280."""
+"""From here on bytes are told in MiB: 6,881,280 B (6.6 MiB)."""
+_IN_GROUPS = 10_000  # from here on a number is written in groups of three digits: 65,536
 _KNOWN = {
     "cpu": ("CPU time used", "Whose bar is longest? That machine gets most of the CPU."),
     "ready": ("Ready time: wanted a CPU, had to wait", "The longer the bar, the longer the machine waits in line."),
@@ -46,7 +47,7 @@ _DECIMALS = {"ms": 1, "1/s": 2, "MiB": 1, "B": 0, "Mbit/s": 1}  # of the others 
 
 
 YES_OR_NO = "1 or 0"
-_COUNTED = (YES_OR_NO, "records", "snapshots")  # whole numbers
+_COUNTED = (YES_OR_NO, "frames", "records", "snapshots")  # whole numbers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +89,11 @@ class Quantity:
     def in_mebibytes(self) -> bool:
         """Whether long numbers of it are told in MiB as well."""
         return self.unit == "B"
+
+    @property
+    def name_alone(self) -> str:
+        """Its label without what stands behind a colon or semicolon, to be named in a sentence."""
+        return self.label.partition(":")[0].partition(";")[0]
 
     @property
     def heading(self) -> str:
@@ -139,7 +145,7 @@ def number(value: float | None, places: int = 3) -> str:
     """A number with a fixed count of decimals, never "-0.000", a long one in groups; a dash where there is none."""
     if value is None:
         return ABSENT
-    text = f"{value:,.{places}f}" if abs(value) >= LONG else f"{value:.{places}f}"
+    text = f"{value:,.{places}f}" if abs(value) >= _IN_GROUPS else f"{value:.{places}f}"
     return text.lstrip("-") if not text.strip("-0.") else text
 
 

@@ -37,7 +37,7 @@ def test_what_was_typed_while_the_kernel_was_busy_is_what_is_locked(notebook, tm
     page = notebook(notebook_of(start, "import time\ntime.sleep(8)")).page
     page.evaluate("() => void window.jupyterapp.commands.execute('notebook:run-all-cells')")
     form = page.locator(".labkit-predict")
-    number = form.get_by_label(re.compile("Your answer, in CPU .from 0 to 1 CPU"))
+    number = form.get_by_label(re.compile("Your answer .from 0 to 1 CPU"))
     number.wait_for()
     lock = form.get_by_role("button", name="Lock my answer")
     number.press_sequentially("1,25")

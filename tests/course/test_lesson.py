@@ -146,7 +146,7 @@ def test_the_second_prediction_shows_both(kept):
     here = kept()  # another day
     ask(here, "second").lock(0.45)
     reveal = here.reveal("second", "x", value=0.5, after="first")
-    assert "Off by 5% of the range, closer than the first time (20%)." in reveal.text()
+    assert "Nearer than the first time, when you were off by 0.2 CPU." in reveal.text()
     assert "0.3 CPU" in reveal.html() and "0.45 CPU" in reveal.html() and "<table>" in reveal.html()
     assert "50% sure on average and right in 1 of 2" in here.progress().text()
 
@@ -164,6 +164,46 @@ def test_near_enough_both_times(here):
         reveal = here.reveal(name, "x", value={"theory": 0.504, "live": 0.4}, after="first")
     assert "You were off by 0.004 CPU from theory: near enough.\nNear enough both times." in reveal.text()
     assert "of the range" not in reveal.text()
+
+
+def test_what_is_exact_is_not_called_near_enough(here):
+    ask(here, "first").lock(0.5)
+    assert "Exactly right, as theory has it." in here.reveal("first", "x", value={"theory": 0.5, "live": 0.4}).text()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        (0.3, 0.5, "Nearer than the first time, when you were off by 0.2 CPU."),
+        (0.1, 0.3, "Nearer than the first time, when you were off by 0.4 CPU."),
+        (0.3, 0.1, "Further off than the first time, when you were off by 0.2 CPU."),
+        (0.5, 0.1, "The first time you were exactly right."),
+        (0.49, 0.1, "The first time you were near enough: off by 0.01 CPU."),
+        (0.3, 0.7, ""),  # as far off on the other side: no better and no worse
+    ],
+)
+def test_the_second_answer_is_told_beside_the_first(here, first, second, said):
+    for name, value in (("first", first), ("second", second)):
+        ask(here, name).lock(value)
+        reveal = here.reveal(name, "x", value=0.5, after="first")
+    assert (reveal.verdict().splitlines()[3:] or [""])[0] == said
+
+
+def test_near_enough_in_a_wide_range_is_never_further_off(here):
+    """Off by 448 KiB of 1024 and by 5 MiB of 1024: both are near nothing of the range, and only one was right."""
+    here.predict("first", "How long?", unit="KiB", low=0, high=1_048_576, within=64).lock(512)
+    here.reveal("first", "x", value={"theory": 64})
+    here.predict("second", "How long?", unit="MiB", low=0, high=1024, within=10).lock(90)
+    said = here.reveal("second", "x", value={"theory": 95}, after="first").verdict()
+    assert "You were off by 5 MiB from theory: near enough.\nNearer than the first time, when you were off by" in said
+    assert "448 KiB" in said and "further" not in said.lower() and "%" not in said.splitlines()[-1]
+
+
+def test_two_misses_in_different_units_are_not_compared(here):
+    here.predict("first", "How long?", unit="KiB", low=0, high=1024, within=1).lock(512)
+    here.reveal("first", "x", value=64)
+    here.predict("second", "How long?", unit="MiB", low=0, high=1024, within=10).lock(300)
+    assert "first time" not in here.reveal("second", "x", value=95, after="first").verdict()
 
 
 def test_values_come_from_the_rows():
@@ -219,11 +259,35 @@ def test_the_quiz_by_its_buttons(kept):
         assert part.answered == {}
         right = next(place for place, option in enumerate(options) if option.right)
         part._handle_custom_msg({"check": right}, [])
-        assert part.answered["said"].startswith("Yes.")
+        assert part.answered["said"].startswith("<strong>Yes.</strong> ")
+        wrong = next(place for place, option in enumerate(options) if not option.right)
+        assert quiz._explained_html(options[wrong]).startswith("<strong>Not quite.</strong> ")
+    assert "<p><strong>Not quite.</strong> " in quiz.html()
     again = kept().quiz().widget.children[1]
-    assert again.answered["said"].startswith("Yes.")
+    assert again.answered["said"].startswith("<strong>Yes.</strong> ")
     n = len(quiz.questions)
     assert kept().quiz().summary() == f"{n} of {n} answered right, {n} of them at the first try."
+
+
+def test_a_hint_that_was_opened_afterwards_is_not_counted(kept):
+    def told(*before, after=()):
+        course = kept()
+        name = f"task{len(before)}{len(after)}"
+        task = course.exercise(
+            name, goal="Do it.", hints=["a", "b", "c"], values=[{}], check=lambda values, x: Verdict(x == 1, "Seen.")
+        )
+        for _ in before:
+            task.hint()
+        task.check(1)
+        for _ in after:
+            task.hint()
+        task.check(1)
+        assert task.hints_seen == len(before) + len(after)
+        return next(line for line in course.progress().lines() if f"Exercise {name}" in line)
+
+    assert told(after="a") == "Exercise task01: done."
+    assert told("a", after="bc") == "Exercise task12: done, 1 hint seen."
+    assert told("a", "b") == "Exercise task20: done, 2 hints seen."
 
 
 def test_an_exercise_hints_in_steps(here):

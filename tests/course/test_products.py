@@ -119,11 +119,23 @@ def test_a_table_for_a_lesson_says_what_the_file_says():
             if cell is None:
                 assert shown == NOT_DOCUMENTED
                 continue
-            text, number = re.fullmatch(r"(.*) (\d+)", shown).groups()
+            text, number = re.fullmatch(r"(.*)\xa0(\d+)", shown).groups()
             assert text == bare(cell["text"])
             assert cells.items[int(number) - 1].startswith(bare(FILE["sources"][cell["source"]]))
             assert cell["section"] in cells.items[int(number) - 1]
     assert table.cells == 12 and table.documented == sum(NOT_DOCUMENTED not in c for r in cells.rows[1:] for c in r[1:])
+
+
+def test_a_command_breaks_at_no_hyphen_and_its_number_stays_with_it():
+    def shown(key, product):
+        return re.search(r"<td[^>]*>(.*?)</td>", products.table(key, of=[product]).html)[1]
+
+    assert re.search(
+        r'<code style="white-space:nowrap">New-VHD -Dynamic</code>&nbsp;<sup>1</sup>', shown("thin disk", "hyper-v")
+    )
+    long = shown("disk limit", "kvm")
+    assert '<span style="white-space:nowrap">--total-iops-sec 500</span></code>&nbsp;<sup>' in long
+    assert re.sub(r"<[^>]*>", "", long).startswith("iotune: virsh blkdeviotune web vda --total-iops-sec 500")
 
 
 def test_the_text_twin_and_the_markdown_say_the_same():
@@ -142,9 +154,9 @@ def test_the_text_twin_and_the_markdown_say_the_same():
     assert repr(products.table("shares", of=("kvm", "virtualbox"))) == repr(table)
 
 
-def test_what_was_not_read_again_says_so():
-    assert "(not read again for this edition)" in repr(products.table("export", of=["esxi"]))
-    assert "not read again" not in repr(products.table("shares", of=["kvm"]))
+def test_what_may_have_changed_in_a_later_edition_says_so():
+    assert "(not compared with its latest edition)" in repr(products.table("export", of=["esxi"]))
+    assert "latest edition" not in repr(products.table("shares", of=["kvm"]))
 
 
 def test_everything_of_everybody_stands_with_a_line_for_each_thing():

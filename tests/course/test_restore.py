@@ -50,6 +50,14 @@ def test_a_mistake_of_ours_is_not_told_as_the_learners(monkeypatch):
         restored_goal(VALUES, lambda shop: shop.upgrade(), "simulated")
 
 
+def test_a_refusal_says_why_and_not_what_to_take():
+    verdict = restored_goal(VALUES, lambda shop: shop.machine.snapshot("before", kind="internal"), "simulated")
+    assert not verdict.done and "The disk `orders` is raw" in verdict.said and "no place in it" in verdict.said
+    assert "external" not in verdict.said
+    other = restored_goal(VALUES, lambda shop: (shop.upgrade(), shop.upgrade()), "simulated")
+    assert "Begin with a new shop." in other.said, "other remedies are told"
+
+
 def test_its_help_has_the_two_calls():
     assert "shop.machine.snapshot(" in Shop.__doc__ and "shop.machine.revert(snap)" in Shop.__doc__
 

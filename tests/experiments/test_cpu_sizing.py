@@ -190,3 +190,7 @@ def test_any_text_is_either_within_range_or_refused(text):
     except SettingError:
         return
     assert all(0.1 <= rate <= 1000 for rate in asked.arrival_rate) and len(asked.arrival_rate) in (1, 2)
+
+
+def test_a_width_does_not_hang_on_how_a_number_is_written():
+    assert half_width.__wrapped__(1, 36, 0.025, 200) == half_width.__wrapped__(1, 36.0, 0.025, 200)

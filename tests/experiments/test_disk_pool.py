@@ -85,14 +85,57 @@ def test_bounds_are_for_what_is_certain():
 
 
 def test_steps_are_those_that_are_told():
-    """Getting ready, writing, reading back; and writing what is left, where the pool was full in between."""
-    assert disk_pool.steps(Settings()) == 4 and disk_pool.steps(Settings(amount=12.0)) == 3
+    """Getting ready, writing, reading back; and standing still and writing on, where the pool was full in between."""
+    assert disk_pool.steps(Settings()) == 5 and disk_pool.steps(Settings(amount=12.0)) == 3
+
+
+def over_time(seen, machine, quantity):
+    (line,) = [line for line in seen.series if (line.machine, line.quantity) == (machine, quantity)]
+    assert list(line.times) == sorted(line.times) and len(line.times) == len(line.values)
+    return list(zip(line.times, line.values, strict=True))
+
+
+def test_the_pause_is_to_be_seen():
+    """A full pool gives out nothing for as long as it takes somebody to come, and then goes on from there."""
+    with labkit.simulated() as host:
+        seen = disk_pool.run(host, Settings())
+    given = over_time(seen, "pool", "used_in_all")
+    level = [moment for moment, amount in given if amount == 64 * MEBI]
+    last = max(event.time for event in seen.events if event.kind == "paused")  # a piece later than the first
+    assert level[0] == seen.value("pool", "time_to_full") and level[-1] - last == pytest.approx(2)
+    assert given[0][1] < 64 * MEBI and given[-1][1] == seen.value("pool", "used_in_all") > 64 * MEBI
+    assert not [line for line in seen.series if line.quantity == "used"], "what it says ends at the limit"
+    for name in ("m1", "m2", "m3", "m4"):
+        (begun,) = [event.time for event in seen.events if (event.kind, event.machine) == ("paused", name)]
+        (again,) = [event.time for event in seen.events if (event.kind, event.machine) == ("resumed", name)]
+        state = over_time(seen, name, "paused")
+        assert state[:3] == [(0, 0), (begun, 0), (begun, 1)]
+        assert state[3:] == [(again, 1), (again, 0), (seen.seconds, 0)]
+        assert begun < level[0] + 0.25 and again == level[-1]
+    assert [event.time for event in seen.events] == sorted(event.time for event in seen.events)
+
+
+def test_who_had_written_all_before_is_never_paused():
+    with labkit.simulated() as host:
+        chosen = Settings(size=16.5, disks=3, amount=5.25, promised=8.0)
+        seen = disk_pool.run(host, chosen)
+    states = {name: over_time(seen, name, "paused") for name in ("m1", "m2", "m3")}
+    for name, state in states.items():
+        assert any(value for _moment, value in state) == bool(seen.value(name, "paused"))
+    assert {len(state) for state in states.values()} == {2, 6}
+
+
+def test_what_comes_after_is_said_where_it_comes_to_that():
+    (said,) = disk_pool.notes(Settings())
+    assert "2 s later it is enlarged from 64 to 128 MiB" in said
+    assert disk_pool.notes(Settings(amount=12.0)) == []
 
 
 def test_what_it_says_is_true_of_a_pool_that_is_never_full():
     with labkit.simulated() as host:
         seen = disk_pool.run(host, Settings(amount=12.0))
     assert "time_to_full" not in {row["quantity"] for row in seen.rows}
+    assert [line.quantity for line in seen.series] == ["used_in_all"]
     for name in ("used", "written"):
         assert disk_pool.LABELS[name][0].endswith("until it was full, or all was written")
 

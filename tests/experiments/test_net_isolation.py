@@ -63,3 +63,10 @@ def test_the_live_host_is_one_with_networks():
     assert live_host(Settings()) == {"networks": True}
     assert live_host(cpu_shares.Settings()) == {}
     assert bounds(Settings()) == {"reachable": 0.0}
+
+
+def test_every_vlan_that_is_offered_is_one_that_can_be_set():
+    offered = net_isolation.OFFERED["vlans"]
+    assert {0, 10, 20, 30} <= set(offered)
+    for vlan in (*offered, 1, 4094):
+        assert validate(Settings((vlan, 10))).vlans == (vlan, 10)

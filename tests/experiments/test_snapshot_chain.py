@@ -33,6 +33,8 @@ def test_theory_is_what_was_measured(three):
     for machine, sizes in MEASURED.items():
         assert (said[machine, "file_bytes"], said[machine, "guest_bytes"]) == sizes
     assert said["chain", "file_bytes"] == 589824 + 2 * 393216
+    # What was written above lies in a cluster that the base has: one disk has the base's clusters, and no more.
+    assert said["flat", "file_bytes"] == 589824
     # The top has one cluster of 1024; for all others three layers are asked, whether they have them or not.
     assert said["chain", "lookups"] == pytest.approx((1 + 1023 * 3) / 1024)
 

@@ -82,7 +82,7 @@ def test_the_hosts_clock_runs_through_it():
         (
             "after",
             ("0 and more",),
-            "each write of 'after' is an offset, '+' and a length of 1 or more, not '0 and more'.",
+            "each write of 'after' is an offset, '+' and a length of 1 or more, such as 0+4096; or all of it is one",
         ),
         ("before", "8388608+4096", "'before' has 4096 bytes at 8388608, and the disk has 8388608 bytes."),
         ("after", "random:seed=1", "'after': the pattern random needs count, as in count=1."),

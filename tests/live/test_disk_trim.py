@@ -4,6 +4,7 @@ import pytest
 
 from labkit.experiments import load
 from labkit.host import HostError
+from labkit.live.trimming import plainly
 
 pytestmark = [pytest.mark.live, pytest.mark.timeless]
 
@@ -28,6 +29,31 @@ def test_the_model_has_the_same_bytes(shared_host, settings):
     seen = {(row["machine"], row["quantity"]): row["value"] for row in trim.run(shared_host, settings).rows}
     assert seen == expected
     assert len(seen) == 9
+
+
+def test_the_plain_command_in_the_journal_does_what_was_done(shared_host):
+    """One disk is written as labkit does it, another by the command that the journal shows: both files are alike."""
+    places = [(288542720, 4096), (33 << 20, 300 << 10), (64 << 20, 512 << 10)]
+    written = shared_host.disk("written", "1 GiB")
+    typed = shared_host.disk("typed", "1 GiB")
+    guest = shared_host.create("m1", disks=[written, typed])
+    try:
+        guest.write("written", places)
+        noted = [line for line in shared_host.journal() if " dd " in line]
+        assert noted[-1] == (
+            f"# in m1: dd if=/dev/urandom of={guest.device('written')} bs=4096 count=1 seek=288542720 iflag=fullblock "
+            "oflag=direct,seek_bytes conv=notrunc,fsync"
+        )
+        for place in places:
+            assert guest.execute(plainly("write", guest.device("typed"), *place)).status == 0
+        assert typed.file_bytes == written.file_bytes
+        assert [(part.start, part.length) for part in typed.map() if part.data] == [
+            (part.start, part.length) for part in written.map() if part.data
+        ]
+    finally:
+        guest.stop()
+        written.remove()
+        typed.remove()
 
 
 def test_a_file_system_that_trims_makes_room(shared_host):

@@ -83,6 +83,17 @@ def test_the_drawing_is_to_scale_and_spoken():
     assert not re.search(r"(fill|stroke)=\"(black|white|#000|#fff)", picture.html) and " id=" not in picture.html
 
 
+def test_the_bound_is_above_all_else_in_the_themes_own_ink():
+    """Who keeps to the bound lies on it: the bound's dots must still be seen there, in a dark theme too."""
+    (drawing,) = drawings(bytes_over_time(with_live(1.9e6, 3e6)))
+    *below, last = drawing.iter(f"{SVG}path")
+    assert last.get("class") == "lk-arrived-bound"
+    assert last.get("style") == "stroke:var(--jp-ui-font-color1, currentColor)"
+    lines = [each for each in below if (each.get("class") or "") in ("lk-arrived-simulated", "lk-arrived-live")]
+    assert len(lines) == 2
+    assert all(float(last.get("stroke-width")) > 1.5 * float(each.get("stroke-width")) for each in lines)
+
+
 def test_the_columns_differ_by_more_than_a_colour():
     (drawing,) = drawings(bytes_over_time(with_live(1.9e6, 3e6)))
     dashes = {
@@ -135,7 +146,7 @@ def test_it_says_where_live_comes_from_and_that_it_was_disturbed():
     disturbed = dataclasses.replace(found, live=dataclasses.replace(found.live, disturbed=0.4))
     assert isinstance(disturbed, Outcome)
     for said in (repr(bytes_over_time(disturbed)), bytes_over_time(disturbed).html):
-        assert "live host, invented" in said and "others used up to 40% of these CPUs" in said
+        assert "live host, invented" in said and "others took up to 40% of the time of the CPUs" in said
     assert "others used" not in repr(bytes_over_time(found))
 
 

@@ -42,6 +42,8 @@ OWN = {("m1", "response"): 0.01, ("m2", "response"): 0.3}
         ((0.035, 0.3), {"response": 0.15}, "at most 0.100 s apart (on m2), within the bound of 0.15."),
         ((0.035, 0.3), {"response": 0.05}, "at most 0.100 s apart (on m2), beyond the bound of 0.05."),
         ((0.035, 0.3), {}, "at most 0.100 s apart (on m2)."),
+        ((0.033, 0.2), {"response": 0.0}, "; live and simulated are the same, within the bound of 0."),
+        ((0.033, 0.2), {}, "; live and simulated are the same."),
     ],
 )
 def test_it_says_whether_live_is_within_the_bounds(live, bounds, words):

@@ -7,6 +7,7 @@ import pytest
 
 import labkit
 from labkit.views.chain import layers_of, where_it_lies
+from labkit.views.palette import look
 
 KIBI, MEBI = 1 << 10, 1 << 20
 
@@ -65,3 +66,21 @@ def test_the_drawing_is_well_formed_and_spoken(top):
 def test_one_layer_and_an_empty_one():
     with labkit.simulated() as host:
         assert "1 layer," in repr(where_it_lies(host.disk("alone", "1 MiB")))
+
+
+def test_a_layer_has_the_colour_that_its_bar_has():
+    """The picture is beside the chart of the layers' sizes: m1 is the base in both."""
+    from labkit.experiments import snapshot_chain
+    from labkit.views import run
+
+    asked = snapshot_chain.Settings(depth=3)
+    with labkit.simulated() as host:
+        svg = where_it_lies(snapshot_chain.build(host, asked)[-1]).html
+    bars = run("snapshot-chain", host="simulated", depth=3).html
+    names = ["guest sees", "m4", "m3", "m2", "m1", "hidden"]
+    rows = re.split(r"<text[^>]*text-anchor=\"end\"[^>]*>([^<]*)</text>", svg)
+    assert rows[1::2] == names
+    of_rows = dict(zip(names, [set(re.findall(r'fill="(#\w{6})"', row)) for row in rows[2::2]], strict=True))
+    for place, name in enumerate(("m1", "m2", "m3", "m4")):
+        assert of_rows[name] == {look(place).colour}
+        assert look(place).colour.lower() in bars.lower()

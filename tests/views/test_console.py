@@ -12,7 +12,7 @@ import pytest
 import labkit
 from labkit import views
 from labkit.host import HostError
-from labkit.views import console
+from labkit.views import console, networklab
 from labkit.views.console import Console, plain
 
 VIEWS = Path(__file__).parents[2] / "labkit" / "views"
@@ -165,6 +165,28 @@ def test_it_ends_with_the_machine_and_can_be_connected_again(machine, opened):
     assert opened.held and len(machine.terminals) == 2
     opened.hears(do="connect")  # it is held already
     assert len(machine.terminals) == 2
+
+
+def test_when_stop_has_been_pressed_it_says_so_and_offers_no_other_machine(monkeypatch):
+    machines = [FakeMachine(), FakeMachine()]
+    made = []
+
+    def fake(*_machines, rows):
+        made.extend(Sent(machine, rows=rows) for machine in machines)
+        return console.Consoles(made)
+
+    monkeypatch.setattr(networklab, "_live", lambda _tell: labkit.simulated())
+    monkeypatch.setattr(networklab, "consoles", fake)
+    lab = networklab.NetworkLab((10, 10))
+    assert all(each.held and not each.over for each in made)
+    lab.stop_button.click()
+    time.sleep(0.1)  # the threads that wait for what is printed end
+    for each, machine in zip(made, machines, strict=True):
+        assert each.state == "Stop has switched the machines off. Run the cell again to make new ones."
+        assert each.over and not each.held and machine.terminals[0].ended
+        each.hears(do="connect")
+        assert len(machine.terminals) == 1
+    lab.stop()  # twice is no error
 
 
 def test_a_second_one_takes_over_and_the_first_says_so(machine, opened):

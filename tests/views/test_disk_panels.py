@@ -42,6 +42,23 @@ def test_what_acts_and_does_not_fit_is_still_refused():
     slider(panel, "format").value = "raw"
     slider(panel, "writes").value = "everywhere"
     assert "each of writes is an offset" in panel.alert.value
+    for form in ("random:", "sequential:"):
+        assert form in panel.alert.value, "the forms that the lesson shows are named"
+
+
+def test_what_was_written_stands_beside_what_it_took():
+    pattern = "random:seed=1,count=100,length=4096"
+    panel = Panel("disk-thin", writes=pattern)
+    assert any("written: 409,600 B (0.4 MiB) in 100 writes" in line for line in panel.view.frame["where"])
+    assert slider(panel, "writes").description == "writes", "a pattern is no number of bytes"
+
+
+def test_the_pause_of_a_full_pool_is_drawn_and_said():
+    frame = Panel("disk-pool").view.frame
+    curves = {entry["name"]: {curve["column"] for curve in entry["curves"]} for entry in frame["quantities"]}
+    assert "simulated" in curves["used_in_all"] and "simulated" in curves["paused"]
+    assert not curves["used"], "it ends when the pool is full"
+    assert any("2 s later it is enlarged from 64 to 128 MiB" in line for line in frame["where"])
 
 
 def test_sizes_of_a_file_are_offered_as_a_list():
@@ -64,7 +81,7 @@ def test_the_pool_shows_a_few_quantities_first_and_has_all(amount):
     assert set(cards) == {row["quantity"] for row in panel.outcome.rows}
     first = [name for name, later in cards.items() if not later]
     full = ["time_to_90", "time_to_full"] if amount == 24 else []
-    assert sorted(first) == sorted([*full, "used", "written", "paused", "intact"])
+    assert sorted(first) == sorted([*full, "used", "used_in_all", "paused", "intact"])
     assert not any(entry["later"] for entry in Panel("disk-trim").view.frame["quantities"])
 
 

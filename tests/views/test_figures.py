@@ -1,4 +1,5 @@
 import dataclasses
+import re
 import subprocess
 import sys
 from types import ModuleType
@@ -10,6 +11,8 @@ from labkit.experiments.outcome import compare
 from labkit.views import figure, host_picture, table
 
 from .fakes import FakeHost
+
+SVG = "http://www.w3.org/2000/svg"
 
 
 def svgs(html):
@@ -97,3 +100,31 @@ def test_a_long_title_is_written_in_lines(both):
     assert max(map(len, lines)) <= 58
     before = float(svgs(short)[0].get("viewBox").split()[3])
     assert float(drawn.get("viewBox").split()[3]) > before
+
+
+def test_panels_beside_each_other_begin_and_end_at_the_same_height(both):
+    """One title of three lines, and one of one: there is the same room above the bars of both."""
+    experiment = ModuleType("uneven")
+    longer = "Look at what the guest believes it has. " * 4
+    experiment.__dict__.update(
+        vars(both.experiment), LABELS={"cpu": ("CPU time used", longer), "ready": ("", "Short.")}
+    )
+    drawn = svgs(figure(dataclasses.replace(both, experiment=experiment)).html)
+    assert len({svg.get("viewBox").split()[3] for svg in drawn}) == 1
+    bars = [re.search(r"M ([\d.]+) ([\d.]+)", path.get("d")) for svg in drawn for path in [_first_bar(svg)]]
+    assert len({bar[2] for bar in bars}) == 1
+
+
+def _first_bar(svg):
+    """The first path with a dashed edge: theory's bar of the first machine."""
+    return next(path for path in svg.iter(f"{{{SVG}}}path") if "stroke-dasharray: 2." in (path.get("style") or ""))
+
+
+def test_a_table_looks_the_same_on_every_page(both):
+    """A page has styles of its own for tables: where one says nothing they come through."""
+    from labkit.views.running import Result
+
+    html = Result(both, []).html
+    for tag, needs in (("table", "font-size"), ("tr", "background:none"), ("th", "padding"), ("td", "padding")):
+        styles = re.findall(rf"<{tag}(?: scope=\"\w+\")?( style=\"[^\"]*\")?>", html)
+        assert styles and all(needs in style for style in styles), tag

@@ -103,7 +103,8 @@ def test_memory_is_not_less_true_where_others_use_the_cpus():
     seen = SimpleNamespace(disturbed=0.4)
     assert "tell less" in disturbed_line(seen)
     said = disturbed_line(seen, untroubled(load("memory-balloon")))
-    assert "40% of these CPUs" in said and "leaves the numbers as they are" in said and "tell less" not in said
+    assert "40% of the time of the CPUs" in said
+    assert "leaves the numbers as they are" in said and "tell less" not in said
     module = remembering.balloon()
 
     def live():
@@ -115,7 +116,7 @@ def test_memory_is_not_less_true_where_others_use_the_cpus():
     outcome = dataclasses.replace(outcome, live=dataclasses.replace(outcome.live, disturbed=0.4))
     assert "<strong>Disturbed" in figure(outcome).html
     module.UNDISTURBED = "it is memory"
-    assert "Others used up to 40%" in figure(outcome).html and "<strong>" not in figure(outcome).html
+    assert "While it measured, others took up to 40%" in figure(outcome).html and "<strong>" not in figure(outcome).html
 
 
 def test_an_experiment_may_say_by_what_in_sentences_of_its_own():

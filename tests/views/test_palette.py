@@ -23,3 +23,17 @@ def test_the_browser_gets_the_same_looks():
     assert sent["name"] == "web"
     assert sent["colour"] == palette.look(0).colour
     assert re.fullmatch("#[0-9A-F]{6}", sent["colour"])
+
+
+def test_a_name_has_the_same_look_in_every_picture():
+    assert palette.places(["m1", "m2", "chain"]) == palette.places(["chain", "m2", "m2", "m1"])
+    assert palette.places(["m3", "host"]) == {"m3": 2, "host": 0}
+    assert palette.places(["web", "shop", "disk"]) == {"web": 0, "shop": 1, "disk": 2}
+    names = [f"m{number}" for number in range(1, 65)]
+    assert list(palette.places([*names, "host"]).values()) == list(range(65))
+    (m2,) = palette.looks_for_browser(["m2"])
+    assert m2["colour"] == palette.look(1).colour
+
+
+def test_the_ninth_colour_is_not_the_first():
+    assert len({palette.look(index).colour for index in range(24)}) == 24

@@ -87,9 +87,10 @@ def test_reset_puts_every_slider_back_as_one_change():
     panel = Panel("cpu-shares")
     panel.controls.by_setting["shares"][0].value = 1024
     panel.controls.by_setting["cpus"][0].value = 2
-    serial = panel.view.frame["serial"]
+    serial, begun, asked = (panel.view.frame[name] for name in ("serial", "begun", "asked"))
     panel.reset_button.click()
     assert panel.view.frame["serial"] == serial + 1
+    assert panel.view.frame["begun"] == begun + 1 and panel.view.frame["asked"] != asked  # axes and ticks begin anew
     assert panel.settings == panel.experiment.Settings()
 
 

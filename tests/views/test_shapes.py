@@ -249,6 +249,33 @@ def test_an_experiment_with_an_end_is_run_live_once(panel_and_hosts):
     assert not panel.controls.by_setting["control"][0].disabled
 
 
+def test_of_a_run_without_guests_no_guests_are_told():
+    """Files alone, as in disk-thin: nothing was switched off, and libvirt was not asked."""
+    module = invented.monopoly()
+    module.machines = lambda _settings: 0
+    hosts = []
+
+    def opened():
+        hosts.append(FakeHost(kind="live", boot=0.05, pace=0.05))
+        hosts[-1].journal = lambda: ["qemu-img create -q disk.qcow2 1G", "stat disk.qcow2"]
+        return hosts[-1]
+
+    panel = Panel(module, open_live=opened, open_simulated=lambda _: FakeHost())
+    try:
+        panel.start()
+        until(lambda: panel.said.value.startswith("The live run is over; this is what it gave. Move a slider"))
+        assert panel.progress.value == panel.said.value
+        assert "The plain commands (2 commands)" in panel.asked.value
+        panel.start()
+        until(lambda: len(hosts) == 2)
+        panel.stop(wait=5)
+        until(lambda: not panel.switch.disabled)
+        assert panel.said.value == "The live run is over."
+        assert "guest" not in panel.stop_button.tooltip and "real guests" not in panel.switch.tooltips[1]
+    finally:
+        stop_running()
+
+
 def test_it_can_be_stopped(panel_and_hosts):
     panel, hosts = panel_and_hosts
     panel.start()

@@ -50,7 +50,7 @@ def test_nothing_run(simulated):
 
 def test_a_disturbed_measurement_says_so(experiment):
     outcome = compare(experiment, experiment.Settings(), live=lambda: FakeHost(kind="live", disturbed=0.08))
-    assert "disturbed: others used up to 8% of these CPUs" in table(outcome)
+    assert "others took up to 8% of the time of the CPUs that it ran on" in table(outcome)
 
 
 def test_beyond_the_bound_says_so(experiment):

@@ -212,3 +212,37 @@ def test_a_matrix_of_nothing_says_so():
     empty = reached()
     empty.rows = []
     assert repr(matrix(empty)) == "Nobody tried to reach anybody."
+
+
+def learnt_by(replay):
+    return [set(re.findall(r"<td>(\w+)</td><td>lan</td>", table)) for table in replay.tables]
+
+
+def test_the_switch_is_seen_to_learn():
+    with labkit.simulated() as host:
+        lan = host.network("lan")
+        for name, vlan in (("m1", 10), ("m2", 10), ("m3", 20)):
+            host.create(name, nics=[lan.port(vlan=vlan)])
+        host.capture("m2", "m1")  # what it learns by that is forgotten
+        lan.forget()
+        replay = views.topology(host, host.capture("m1", "m2", 2, known=False), from_nothing=True)
+        now = set(lan.table().values())
+    assert [frame.sender for frame in replay.wiring.frames[:2]] == ["m1", "m2"]
+    assert learnt_by(replay)[:3] == [set(), {"m1"}, {"m1", "m2"}]
+    assert learnt_by(replay)[-1] == now == {"m1", "m2"}
+    assert len(replay.tables) == len(replay.frames) + 1
+    assert "The switch has not learnt where anybody is." in replay.tables[0]
+    assert "What the switch has learnt<" in replay.tables[1]
+    assert "learnt" not in replay.picture  # the picture does not know at which frame one looks
+
+
+def test_where_it_is_not_known_when_a_switch_learnt_it_shows_what_it_knows_in_the_end(wiring):
+    replay = drawn(wiring)
+    assert learnt_by(replay) == [{"web"}] * 3
+    assert "What the switches have learnt in the end<" in replay.tables[0]
+
+
+def test_no_mark_has_the_colour_of_a_vlan(wiring):
+    over = svg_of(f"<svg xmlns='http://www.w3.org/2000/svg'>{marks(wiring, ASKED)}</svg>")
+    used = {each.get(which) for each in over.iter() for which in ("fill", "stroke")} - {None, "none"}
+    assert used == {"currentColor"}

@@ -1,5 +1,6 @@
-"""A list of words has one box: what is typed there is read, checked, and put back."""
+"""A list of words has one box, read, checked and put back; a number that is a label stands in a list."""
 
+import ipywidgets as widgets
 import pytest
 
 from labkit.views import Panel
@@ -21,7 +22,7 @@ def box(panel):
 
 def test_the_box_holds_the_whole_list(panel):
     assert box(panel).value == "0+4096, 1048576+65536"
-    assert box(panel).description == "writes (B)"
+    assert box(panel).description == "writes"
     assert "offset+length" in box(panel).tooltip
 
 
@@ -62,3 +63,19 @@ def test_a_size_goes_in_powers_of_two(panel):
     shown = dict(size.options)
     assert size.value == 1024.0
     assert shown["1024"] == 1024.0 and shown["65,536"] == 65536.0 and shown["2,097,152"] == 2097152.0
+
+
+def test_a_vlan_is_a_label_and_stands_in_a_list():
+    panel = Panel("net-isolation", vlans=(10, 10, 77))
+    boxes = panel.controls.by_setting["vlans"]
+    assert all(isinstance(box, widgets.Dropdown) for box in boxes)
+    assert [box.description for box in boxes] == ["VLAN of m1", "VLAN of m2", "VLAN of m3"]
+    assert all(box.tooltip.startswith(f"{box.description}: the VLAN of each") for box in boxes)
+    assert [number for _word, number in boxes[0].options] == [0, 10, 20, 30]
+    assert [number for _word, number in boxes[2].options] == [0, 10, 20, 30, 77]  # and what is set
+    assert [word for word, _number in boxes[2].options] == ["0", "10", "20", "30", "77"]
+    boxes[2].value = 10
+    assert panel.settings.vlans == (10, 10, 10)
+    assert all(row["simulated"] == 1 for row in panel.outcome.rows)
+    (auditor,) = panel.controls.by_setting["auditor"]
+    assert isinstance(auditor, widgets.Dropdown) and list(auditor.options) == ["none", "trunk"]

@@ -42,7 +42,7 @@ def shop_goal(
     given: Mapping[str, Any] | Callable[[], Mapping[str, Any]],
     where: Literal["live", "simulated"] = "live",
 ) -> Verdict:
-    """The auditor's list comes out, the Wi-Fi sends at its rate and no faster, and the shop beside it as fast as ever.
+    """The auditor's list comes out, the Wi-Fi sends at its rate, and the shop beside it at `FAST` or more.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def shop_goal(
 
 
 def _read(plan: Any) -> dict[str, dict[str, Any]]:
-    """The plan, checked: rules as they are written, rates as numbers."""
+    """The plan, checked: rules as they are written, with the names of the four, and rates as numbers."""
     if not isinstance(plan, Mapping) or not set(plan) <= set(ADDRESSES) - {"internet"}:
         raise SettingError("A plan has web, database and wifi, each with rules or a rate, or both.")
     found: dict[str, dict[str, Any]] = {}
@@ -90,7 +90,11 @@ def _read(plan: Any) -> dict[str, dict[str, Any]]:
             isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0.1 <= rate <= 1000
         ):
             raise SettingError(f"The rate of {name} is a number of Mbit/s from 0.1 to 1000.")
-        found[name] = {"rules": wall.read(of.get("rules") or wall.NONE), "rate": rate}
+        try:
+            rules = wall.read(of.get("rules") or wall.NONE, tuple(ADDRESSES))
+        except SettingError as error:
+            raise SettingError(f"{error} That is in the rules of {name}.") from None
+        found[name] = {"rules": rules, "rate": rate}
     return found
 
 
@@ -118,11 +122,11 @@ def _tried(host: Host, plan: Mapping[str, Mapping[str, Any]], rate: float) -> Ve
         return Verdict(False, f"The auditor's list does not come out: {'; '.join(wrong)}.")
     seen = host.transfer(("wifi", "web"), "internet", SECONDS)
     wifi, shop = (seen.value(f"{name}>internet", "rate") for name in ("wifi", "web"))
-    saw = f"The list comes out. Both at once, the Wi-Fi sends {wifi:.1f} Mbit/s and the shop {shop:.0f}"
+    saw = f"The list comes out. Both at once, the Wi-Fi sends {wifi:.1f} Mbit/s and the shop {shop:.0f} Mbit/s"
     if wifi > rate * ABOVE:
-        return Verdict(False, f"{saw}; the Wi-Fi may have {rate:g}.")
+        return Verdict(False, f"{saw}; the Wi-Fi is to have no more than {rate:g} Mbit/s.")
     if wifi < rate * BELOW:
-        return Verdict(False, f"{saw}; the Wi-Fi was promised {rate:g}.")
+        return Verdict(False, f"{saw}; the Wi-Fi was promised {rate:g} Mbit/s.")
     if shop < FAST:
-        return Verdict(False, f"{saw}: the shop is to stay as fast as it was, at {FAST:g} Mbit/s or more.")
+        return Verdict(False, f"{saw}; the shop is to have {FAST:g} Mbit/s or more.")
     return Verdict(True, f"{saw}.")

@@ -137,11 +137,11 @@ def restored_goal(
 
 
 def _tried(shop: Shop, given: Callable[[Shop], object], where: str) -> Verdict:
-    """What comes of doing that with a shop; the host's own refusals are told as they are."""
+    """What comes of doing that with a shop."""
     try:
         given(shop)
     except HostError as error:
-        return Verdict(False, f"{error} {where}")
+        return Verdict(False, f"{_refusal(error)} {where}")
     except (AttributeError, TypeError, ValueError) as error:
         if _raised_here(error) and not isinstance(error, ValueError):
             raise  # a mistake of ours, and not of who wrote the steps
@@ -149,6 +149,14 @@ def _tried(shop: Shop, given: Callable[[Shop], object], where: str) -> Verdict:
         return Verdict(False, f"Your steps ended early: {said}. What there is: shop.upgrade(), {_CALLS}. {where}")
     verdict = _judged(shop)
     return Verdict(verdict.done, f"{verdict.said} {where}")
+
+
+def _refusal(error: HostError) -> str:
+    """A host's refusal as it is; only, where its remedy is the exercise's answer, the reason in the remedy's place."""
+    if 'kind="external"' not in error.remedy:
+        return f"{error}"
+    refused = error.message.replace(f"disk {DISK} ", f"disk `{DISK}` ")
+    return f"{refused} A raw file is, byte for byte, what the guest sees: there is no place in it for anything else."
 
 
 def _raised_here(error: Exception) -> bool:

@@ -60,14 +60,14 @@ function render({ model, el }) {
   part("name").textContent = name;
   const state = () => {
     part("state").textContent = model.get("state");
-    button("connect").hidden = model.get("held") || !model.get("possible");
+    button("connect").hidden = model.get("held") || model.get("over") || !model.get("possible");
     root.dataset.held = String(model.get("held"));
   };
-  model.on("change:state change:held", state);
+  model.on("change:state change:held change:over", state);
   state();
   if (!model.get("possible")) {
     part("screen").hidden = part("foot").hidden = true;
-    return () => model.off("change:state change:held", state);
+    return () => model.off("change:state change:held change:over", state);
   }
 
   const terminal = new Terminal({
@@ -207,7 +207,7 @@ function render({ model, el }) {
     painted.disconnect();
     clearTimeout(told);
     clearTimeout(said);
-    model.off("change:state change:held", state);
+    model.off("change:state change:held change:over", state);
     model.off("msg:custom", heard);
     terminal.dispose();
   };

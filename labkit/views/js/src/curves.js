@@ -1,7 +1,9 @@
 // One quantity against time: theory as thin dotted reference lines, simulated dashed, live solid with markers.
-import { apart, grouped, marker, marks, px, safe } from "./drawing.js";
+import { apart, grouped, marker, marks, px, safe, told } from "./drawing.js";
 
 const NAMED = 24; // up to so many lines each has its name beside it
+const DRAWN = { theory: "theory dotted", simulated: "simulated dashed", live: "live solid" };
+const TOLD = 4; // up to so many levels of theory each has its number at it
 
 export function curves(frame, quantity, data, width, describedBy) {
   const named = frame.machines.filter((_, index) => quantity.curves.some(({ machine }) => machine === index));
@@ -15,19 +17,19 @@ export function curves(frame, quantity, data, width, describedBy) {
     times: data.subarray(t, t + n),
     values: data.subarray(v, v + n),
   }));
-  let most = quantity.whole;
-  for (const { values } of lines) for (const value of values) if (value > most) most = value;
-  most = Math.min(most || 1, quantity.top ?? Infinity); // what cannot be is cut off at the edge
-  const up = marks(0, most, 4);
-  const left = Math.max(38, 10 + 6.2 * Math.max(...up.found.map((at) => grouped(at, up.places).length)));
+  const most = quantity.lineEnd;
+  const { per } = quantity.said;
+  const { found, places } = marks(0, most / per, 4, quantity.counted);
+  const up = found.map((at) => ({ at: at * per, words: grouped(at, places) }));
+  const left = Math.max(38, 10 + 6.2 * Math.max(...up.map(({ words }) => words.length)));
   const x = (time) => left + ((time - from) / (to - from || 1)) * (width - left - right);
   const y = (value) => floor - (Math.min(value, most) / (most * 1.04)) * (floor - top);
 
   const along = marks(from, to, Math.max(2, (width - left - right) / 70));
-  const parts = up.found.map(
-    (at) =>
+  const parts = up.map(
+    ({ at, words }) =>
       `<path d="M${left},${px(y(at))}H${width - right}" class="lk-grid"/>` +
-      `<text x="${left - 5}" y="${px(y(at) + 4)}" text-anchor="end">${grouped(at, up.places)}</text>`,
+      `<text x="${left - 5}" y="${px(y(at) + 4)}" text-anchor="end">${words}</text>`,
   );
   for (const at of along.found)
     parts.push(`<text x="${px(x(at))}" y="${floor + 15}" text-anchor="middle">${at.toFixed(along.places)}</text>`);
@@ -35,11 +37,13 @@ export function curves(frame, quantity, data, width, describedBy) {
   parts.push(`<path d="M${left},${top}V${floor}H${width - right}" class="lk-axis"/>`);
 
   const last = new Map();
+  const levels = new Map(); // of theory, by their height
   for (const { column, machine, times, values } of lines) {
     const look = frame.machines[machine];
     let path = "";
     let dots = "";
     let previous = null;
+    if (column === "theory" && values.every((value) => value === values[0])) levels.set(px(y(values[0])), values[0]);
     const every = Math.max(1, Math.ceil(times.length / 24));
     for (let index = 0; index < times.length; index += 1) {
       if (times[index] < from - 1e-6) continue;
@@ -67,6 +71,18 @@ export function curves(frame, quantity, data, width, describedBy) {
       );
     });
   }
+  // What the dotted line is, and where it lies: at the line, below it where above there is no room.
+  let above = -Infinity;
+  for (const [level, value] of levels.size <= TOLD ? [...levels].sort(([one], [other]) => one - other) : []) {
+    if (level - above < 11) continue; // there is no room between the two
+    above = level;
+    parts.push(
+      `<text x="${left + 5}" y="${level < top + 10 ? level + 11 : level - 3}" class="lk-value lk-halo">theory: ${told(value, quantity)}</text>`,
+    );
+  }
+  const kinds = Object.keys(DRAWN).filter((column) => lines.some((line) => line.column === column));
+  const key = `<p class="lk-lines-key">Lines: ${kinds.map((column) => DRAWN[column]).join(", ")}.</p>`;
   const name = `Curves, ${quantity.heading}, against time from ${from.toFixed(0)} to ${to.toFixed(0)} s`;
-  return `<svg role="img" aria-label="${safe(name)}" aria-describedby="${describedBy}" width="${width}" height="${height}" class="lk-curves">${parts.join("")}</svg>`;
+  const drawn = `<svg role="img" aria-label="${safe(name)}" aria-describedby="${describedBy}" width="${width}" height="${height}" class="lk-curves">${parts.join("")}</svg>`;
+  return `<div class="lk-lines">${drawn}${key}</div>`;
 }

@@ -10,13 +10,35 @@ export const px = (value) => Math.round(value * 10) / 10;
 
 /** A number as it is read: a long one in groups of three digits. */
 export const grouped = (value, places) =>
-  Math.abs(value) < 1e5
+  Math.abs(value) < 1e4
     ? value.toFixed(places)
     : value.toLocaleString("en-GB", { minimumFractionDigits: places, maximumFractionDigits: places });
 
-/** Round marks from 0 or `from` up to `to`, about `count` of them. */
-export function marks(from, to, count) {
-  const rough = (to - from) / Math.max(1, count);
+const MEBI = 1 << 20;
+
+/** In which unit numbers of bytes are told, by the largest of them, and how many bytes that is. */
+export function unitOf(bytes) {
+  if (bytes >= 1e5) return { per: MEBI, unit: "MiB" };
+  return bytes >= 1024 ? { per: 1024, unit: "KiB" } : { per: 1, unit: "B" };
+}
+
+/** A number beside a bar or a line: bytes in the card's unit, and a whole number of those as such. */
+export function told(value, quantity) {
+  if (quantity.answer) return value ? "yes" : "no";
+  if (!quantity.bytes) return grouped(value, quantity.places);
+  const { per, unit } = quantity.said;
+  const many = value / per;
+  if (Number.isInteger(many)) return `${grouped(many, 0)} ${unit}`;
+  if (Math.abs(many) < 0.01) return `${many.toPrecision(2)} ${unit}`;
+  // Halves to the even side, as Python rounds in the figures: 2.125 MiB, two clusters of 64 KiB more, are 2.12.
+  const hundredths = many * 100;
+  const whole = Math.abs(hundredths % 1) === 0.5 ? 2 * Math.round(hundredths / 2) : Math.round(hundredths);
+  return `${grouped(whole / 100, 2)} ${unit}`;
+}
+
+/** Round marks from 0 or `from` up to `to`, about `count` of them; of what is counted they are whole numbers. */
+export function marks(from, to, count, counted = false) {
+  const rough = Math.max((to - from) / Math.max(1, count), counted ? 1 : 0);
   const power = 10 ** Math.floor(Math.log10(rough || 1));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough * 0.999) ?? 10 * power;
   const found = [];

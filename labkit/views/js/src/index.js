@@ -1,5 +1,7 @@
 // The live view of a host. Python sends one `frame`, JavaScript draws it, and says so in `data-drawn`.
+import { Axes } from "./axes.js";
 import { bars } from "./bars.js";
+import { Before } from "./before.js";
 import { nameControls } from "./controls.js";
 import { curves } from "./curves.js";
 import { patterns, safe } from "./drawing.js";
@@ -51,6 +53,7 @@ const SKELETON = (id) => `
   <li><i class="lk-sample lk-sample-theory"></i>theory</li>
   <li><i class="lk-sample lk-sample-simulated"></i>simulated</li>
   <li><i class="lk-sample lk-sample-live"></i>live</li>
+  <li class="lk-was-key" hidden><svg width="9" height="14" aria-hidden="true"><path class="lk-was" d="M4.5,0v14"/></svg>before the last change</li>
 </ul>
 <div class="lk-cards"></div>
 <details class="lk-more" hidden><summary>More quantities</summary><div class="lk-cards-more"></div></details>
@@ -59,6 +62,11 @@ const SKELETON = (id) => `
 function numbers(view) {
   if (!view) return new Float32Array();
   return new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
+}
+
+/** A card's heading: of bytes with the unit of its picture, as its table has all digits. */
+function headed({ label, heading, said }) {
+  return said.per === 1 ? heading : `${label} (${said.unit}; the table: B)`;
 }
 
 function render({ model, el }) {
@@ -80,7 +88,10 @@ function render({ model, el }) {
   let speak = 0;
   let data = new Float32Array();
   let moment = null; // null: the end, also while it moves on
-  const longest = { memory: 0 }; // where the bars' axis ends
+  const longest = { memory: 0 }; // where the axis of the bars of memory ends
+  const axes = new Axes();
+  const before = new Before();
+  let begun = 0; // how often the panel was put back to its beginning
 
   function drawMemory(frame) {
     const { memory } = frame;
@@ -107,15 +118,6 @@ function render({ model, el }) {
     part("held-by").innerHTML = heldKey(frame, prefix);
     part("strips").innerHTML = span ? memoryStrips(frame, data, time, span, across(memory.rows.length), prefix) : "";
     part("memory-table").innerHTML = memoryTable(frame, data, moment, prefix);
-  }
-
-  // Of memory the cards' axes stay too: 128 MiB must not look as long as 256 did a moment ago.
-  function keepAxis(quantity) {
-    if (quantity.unit !== "MiB") return;
-    const values = ["theory", "simulated", "live"].flatMap((column) => quantity[column] ?? []);
-    const needed = Math.max(...values.map((value) => value ?? 0));
-    if (!(longest[quantity.name] >= needed && longest[quantity.name] < 4 * needed)) longest[quantity.name] = needed;
-    quantity.whole = Math.max(quantity.whole, longest[quantity.name]);
   }
 
   // Two beside each other where there is room, and more than one.
@@ -168,7 +170,13 @@ function render({ model, el }) {
     if (!frame?.machines || !root.clientWidth) return;
     data = numbers(frame.data);
     const width = across(frame.quantities.length);
-    if (frame.memory) frame.quantities.forEach(keepAxis);
+    if (frame.begun !== begun) {
+      begun = frame.begun;
+      axes.forget();
+      before.forget();
+    }
+    before.take(frame);
+    frame.quantities.forEach((quantity) => axes.fit(quantity, data));
     root.dataset.mode = frame.mode;
     part("patterns").innerHTML = patterns(frame.machines, prefix) + patterns(frame.memory?.parts ?? [], `${prefix}m`) + patterns(frame.memory?.held ?? [], `${prefix}h`);
     part("where").innerHTML = frame.where.map((line) => `<span>${safe(line)}</span>`).join("");
@@ -180,10 +188,12 @@ function render({ model, el }) {
       // A run in phases has bars and numbers for each phase, and over time only curves.
       const counted = ["theory", "simulated", "live"].some((column) => quantity[column]?.some((value) => value != null));
       const lines = quantity.curves.length ? curves(frame, quantity, data, width, counted ? id : `${id}-head`) : "";
-      const inside = counted ? bars(frame, quantity, width, prefix, id) + lines + table(frame, quantity, id, prefix) : lines;
-      return `<section class="lk-card" role="group" style="width:${width}px" aria-labelledby="${id}-head"><h3 id="${id}-head">${safe(quantity.heading)}</h3>${inside}</section>`;
+      const inside = counted ? bars(frame, quantity, width, prefix, id, axes, before) + table(frame, quantity, id, prefix) + lines : lines;
+      return `<section class="lk-card" role="group" style="width:${width}px" aria-labelledby="${id}-head"><h3 id="${id}-head">${safe(headed(quantity))}</h3>${inside}</section>`;
     });
     const kept = (later) => cards.filter((_, index) => Boolean(frame.quantities[index].later) === later).join("");
+    part("was-key").hidden = !cards.some((card) => card.includes("lk-was"));
+    for (const place of ["cards", "cards-more"]) part(place).style.gridTemplateColumns = `repeat(auto-fill, ${width}px)`;
     part("cards").innerHTML = kept(false);
     part("cards-more").innerHTML = kept(true);
     part("more").hidden = !part("cards-more").firstChild;
