@@ -84,6 +84,7 @@ __all__ = [
     "SHOWN",
     "TOGETHER",
     "UNDISTURBED",
+    "WHEN",
     "Settings",
     "bounds",
     "machines",
@@ -115,6 +116,7 @@ SHOWN = {
     "buffer": (0.05, 2),
     "least": (64, 240),
     "startup": (96, 240),
+    "seed": (0, 40),
 }
 ACTS = {
     "idle_share": ("policy", "esxi"),
@@ -125,6 +127,7 @@ ACTS = {
 }
 BY_WHAT = {"balloon": "The balloons: {}."}
 UNDISTURBED = "these are amounts of memory, and no matter of CPU time"
+WHEN = "on average"
 BOUNDS = {"idle": 24.0, "short": 24.0}
 _USUAL = 12.0
 _COMES_TO = 4000  # pages that a simulated program comes to, at least, for its slowdown

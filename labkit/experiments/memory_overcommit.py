@@ -81,7 +81,7 @@ NEEDS = ("reclaim",)
 QUANTITIES = {"reclaimed": "MiB", "short": "MiB", "slowdown": "1"}
 LABELS = {
     "reclaimed": ("Memory got back", "Look at whether it is what was lacking."),
-    "short": ("Short: not got back so, and swapped by the host", "What sharing did not find."),
+    "short": ("Short: not found in that way, so swapped besides", "Only sharing leaves some; the others find all."),
     "slowdown": ("Slowdown: how many times longer programs took", ""),
 }
 AT_FIRST = ("reclaim", "ratio", "store", "touches")

@@ -16,7 +16,8 @@ from labkit.host.policies.tax import taxed
 
 __all__ = ["Published", "published"]
 
-_PAPER = 'C. A. Waldspurger, "Memory Resource Management in VMware ESX Server", OSDI 2002, section '
+# C. A. Waldspurger, "Memory Resource Management in VMware ESX Server", OSDI 2002. The table names it shortly.
+_PAPER = "Waldspurger 2002, section "
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def published(*, text_only: bool = True) -> list[Published]:
             "1200",
             HYPER_V.target(1000, 32, 1 << 20),
             "MB",
-            "Microsoft Learn, 'Hyper-V Dynamic Memory Overview', table of settings",
+            "Microsoft Learn, Hyper-V Dynamic Memory Overview, table of settings",
             "text",
         ),
         Published(
@@ -87,7 +88,7 @@ def published(*, text_only: bool = True) -> list[Published]:
             "5 to 2000",
             None,
             "%",
-            "Microsoft Learn, `Set-VMMemory`, parameter -Buffer",
+            "Microsoft Learn, Set-VMMemory, parameter -Buffer",
             "text",
         ),
         Published(

@@ -14,7 +14,7 @@ from typing import Any
 
 from labkit.experiments.outcome import Outcome
 from labkit.host import Observation
-from labkit.views import memory, text
+from labkit.views import matrices, memory, text
 from labkit.views.palette import COLUMNS, looks_for_browser
 from labkit.views.words import family, known, quantity, rows_of, setting_line
 
@@ -210,7 +210,7 @@ def build(
         packed = {"column": curve.column, "machine": machines[curve.machine], "n": len(curve.times)}
         packed |= {"t": block.put(curve.times), "v": block.put(curve.values)}
         lines.setdefault(curve.quantity, []).append(packed)
-    quantities = []
+    quantities, who = [], matrices.asks_only_who(outcome)
     for name, those in text.by_quantity(rows).items():
         words = quantity(outcome.experiment, name)
         entry: dict[str, Any] = {"name": name, "unit": words.unit, "heading": words.heading, "places": words.places}
@@ -219,6 +219,7 @@ def build(
         entry["together"] = bool(text.together(outcome.experiment, name, those))
         entry |= {column: _column(those, column, machines) for column in COLUMNS}
         entry["later"] = name not in getattr(outcome.experiment, "DRAWN", (name,))
+        entry["instead"] = matrices.grid(outcome) if who else ""  # of its bars, as HTML
         quantities.append(entry | {"curves": lines.get(name, [])})
     for name in dict.fromkeys(family(entry["name"]) for entry in quantities):
         if name in lines and not any(entry["name"] == name for entry in quantities):
@@ -242,6 +243,7 @@ def build(
         "reading": text.reading(outcome),
         "machines": looks_for_browser(list(machines)),
         "rows": rows_of(outcome.experiment),
+        "never_live": hasattr(outcome.experiment, "NOT_LIVE"),
         "quantities": quantities,
         "span": list(span or (0.0, latest)),
         "gantt": _time_line(time_line, machines, block, *_moment(outcome)),

@@ -61,7 +61,9 @@ def _table(heading: str, names: list[str], cells: dict[tuple[str, str], str]) ->
         )
         rows += f'<tr><th scope="row" style="{_CELL}">{html.escape(source)}</th>{one}</tr>'
     return (
-        '<div style="overflow-x:auto"><table style="border-collapse:collapse;margin:4px 0">'
+        f'<div role="group" tabindex="0" aria-label="Table: {html.escape(heading)}" '
+        'style="max-width:100%;overflow-x:auto">'
+        '<table style="border-collapse:collapse;margin:4px 0;width:auto">'
         f'<caption style="text-align:left;font-weight:700">{html.escape(heading)}</caption>'
         f'<thead><tr><th scope="col" style="{_CELL}">from, to</th>{head}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
@@ -109,7 +111,7 @@ def grid(outcome: Outcome) -> str:
     if apart:
         said = f"{listed(filled).capitalize()} differ for {listed(apart)}, in a thick frame."
     elif len(filled) > 1:
-        said = f"{listed(filled).capitalize()} say the same of each."
+        said = f"{listed(filled).capitalize()} say the same of each pair."
     else:
         said = f"From {filled[0]} alone." if filled else "Nothing was run."
     return f'{_table(heading, names, cells)}<p style="margin:2px 0">{html.escape(said)}</p>'

@@ -59,11 +59,10 @@ PARTS = (
 """All parts, in the order in which they are laid out."""
 
 # What the host holds for a machine, of whatever part: colours that no part has, or "held" would look like "in use".
-_HELD = tuple(
-    {"colour": colour, "pattern": pattern}
-    for pattern in ("plus", "solid", "dots", "cross")
-    for colour in ("#8C6D46", "#CDB38B", "#5F4526", "#E8D9BE")
-)
+# Neighbours differ in pattern as well as in colour: in a small plot four browns alone are hard to tell apart.
+_BROWNS = ("#8C6D46", "#CDB38B", "#5F4526", "#A9744F")
+_LAID = ("plus", "solid", "dots", "cross")
+_HELD = tuple({"colour": _BROWNS[place % 4], "pattern": _LAID[(place + place // 4) % 4]} for place in range(16))
 
 _ELSEWHERE = ("shared", "short", "ballooned", "swapped")  # promised to the machine, and no room of its own on the host
 _RESIDENT = "host_resident"

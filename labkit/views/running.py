@@ -15,6 +15,7 @@ from labkit.views import text
 from labkit.views.asked import Openers, experiment_of, settings_of
 from labkit.views.commands import folded
 from labkit.views.figures import BESIDE, figure
+from labkit.views.matrices import asks_only_who, reached
 from labkit.views.picture import Picture
 from labkit.views.underway import aloud, plain
 from labkit.views.watched import WatchedHost, machines_of, steps_of
@@ -44,8 +45,10 @@ class Result(Picture):
     def __init__(self, outcome: Outcome, journal: list[str]) -> None:
         self.outcome = outcome
         self.journal = journal
-        drawn = figure(outcome)
-        super().__init__(drawn.html + _table(outcome) + folded(journal), drawn.text)
+        who = asks_only_who(outcome)
+        drawn, numbers = reached(outcome) if who else figure(outcome), _table(outcome)
+        numbers = f"<details><summary>In numbers</summary>{numbers}</details>" if who else numbers
+        super().__init__(drawn.html + numbers + folded(journal), drawn.text)
 
     @property
     def rows(self) -> list[dict[str, Any]]:

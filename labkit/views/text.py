@@ -295,7 +295,8 @@ def reading(outcome: Outcome) -> str:
     """One sentence that reads one quantity aloud, and names the column that it reads: live where there is one.
 
     Up to four machines are all named with their numbers; of more, those that have the most and the least. Where chance
-    decides them, it says how wide their confidence intervals are.
+    decides them, it says how wide their confidence intervals are. Where pictures beside it show other moments, an
+    experiment's ``WHEN`` says which one the numbers are of, as in ``"on average"``.
     """
     name = headline(outcome)
     rows = by_quantity(outcome.rows).get(name, [])
@@ -320,7 +321,9 @@ def reading(outcome: Outcome) -> str:
         said = f"{highest} has the most, {number(most, places)}{beside(most, words)}, and {lowest} the least, "
         said += f"{number(least, places)}{beside(least, words)}"
     furthest = _furthest(rows, outcome.experiment.bounds(outcome.settings), words)
-    return f"{column.capitalize()}{_about(words)}: {said}{_scatter(outcome, rows, words)}{furthest}."
+    when = getattr(outcome.experiment, "WHEN", "")
+    about = f"{_about(words)}, {when}" if when else _about(words)
+    return f"{column.capitalize()}{about}: {said}{_scatter(outcome, rows, words)}{furthest}."
 
 
 def table(outcome: Outcome) -> str:

@@ -16,11 +16,19 @@ from labkit.host import Observation
 from labkit.views.picture import Picture
 from labkit.views.wiring import Wiring, wiring_of
 from labkit.views.wiringdrawing import drawing, key_of_vlans, learnt, lines, marks, page
+from labkit.views.words import listed
 
 __all__ = ["Replay", "drawn", "topology"]
 
 MOST_FRAMES = 200
 """So many frames can be gone through, the first ones; the text names how many there were."""
+
+
+def _news(wiring: Wiring, number: int) -> str:
+    """What a switch learns from a frame, where it is something new: for those too who do not see the table grow."""
+    before, after = (wiring.after(count).tables for count in (number, number + 1))
+    new = [known[mac] for name, known in after.items() for mac in known if mac not in before[name]]
+    return f" The switch learns where {listed(new)} is." if new else ""
 
 
 def drawn(wiring: Wiring) -> Picture | Replay:
@@ -107,7 +115,10 @@ class Replay(anywidget.AnyWidget):
 
     def __init__(self, wiring: Wiring) -> None:
         self.wiring = wiring
-        shown = [{"words": frame.words, "marks": marks(wiring, frame)} for frame in wiring.frames[:MOST_FRAMES]]
+        shown = [
+            {"words": f"{frame.words}{_news(wiring, number)}", "marks": marks(wiring, frame)}
+            for number, frame in enumerate(wiring.frames[:MOST_FRAMES])
+        ]
         tables = [learnt(wiring.after(count)) for count in range(len(shown) + 1)]
         super().__init__(picture=drawing(wiring), below=key_of_vlans(wiring), frames=shown, tables=tables)
 

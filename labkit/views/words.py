@@ -30,7 +30,7 @@ __all__ = [
 ABSENT = "–"
 MEBI = 1 << 20
 LONG = 100_000
-"""From here on bytes are told in MiB: 6,881,280 B (6.6 MiB)."""
+"""From here on bytes are told in MiB: 6,881,280 B (6.56 MiB)."""
 _IN_GROUPS = 10_000  # from here on a number is written in groups of three digits: 65,536
 _KNOWN = {
     "cpu": ("CPU time used", "Whose bar is longest? That machine gets most of the CPU."),
@@ -150,9 +150,11 @@ def number(value: float | None, places: int = 3) -> str:
 
 
 def beside(value: float, words: Quantity) -> str:
-    """The unit behind a number, with its space, and in brackets the MiB of many bytes: " B (6.6 MiB)"."""
-    more = f" ({value / MEBI:.1f} MiB)" if words.in_mebibytes and abs(value) >= LONG else ""
-    return f"{words.after_number}{more}"
+    """The unit behind a number, with its space, and in brackets the MiB of many bytes: " B (6.56 MiB)"."""
+    more = f" ({value / MEBI:,.2f} MiB)" if words.in_mebibytes and abs(value) >= LONG else ""
+    unit = words.after_number
+    one = value == 1 and words.said_unit in _COUNTED  # 1 frame, 2 frames
+    return f"{unit.removesuffix('s') if one else unit}{more}"
 
 
 def signed(value: float | None, places: int = 3) -> str:

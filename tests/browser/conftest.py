@@ -17,6 +17,8 @@ from labkit.bench.lab import chromium, jupyterlab
 TOP = Path(__file__).resolve().parents[2]
 JS = TOP / "labkit" / "views" / "js"
 ARTEFACTS = TOP / "test-artefacts" / "browser"
+# What JupyterLab itself complains about where a notebook is closed while it still asks its kernel for something.
+CLOSED_TOO_SOON = "Could not restore the debugger state"
 KNOWN = json.loads((Path(__file__).parent / "axe_known.json").read_text())
 
 
@@ -25,9 +27,13 @@ class Watched:
 
     def __init__(self, page):
         self.page, self.errors, self.outside = page, [], []
-        page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
+        page.on("console", self._said)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("request", self._asked)
+
+    def _said(self, message):
+        if message.type == "error" and CLOSED_TOO_SOON not in message.text:
+            self.errors.append(message.text)
 
     def _asked(self, request):
         address = urlsplit(request.url)

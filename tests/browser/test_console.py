@@ -25,7 +25,8 @@ from labkit.views.topologies import drawn
 from labkit.views.wiring import Frame, Plug, Wiring
 plugs = tuple(Plug(name, Port("lan", vlan=vlan)) for name, vlan in (("m1", 10), ("m2", 10), ("m3", 20)))
 frames = (Frame(0, "m1", ("m2",), "who has 10.0.0.2?", "all"), Frame(0.1, "m2", ("m1",), "here", "m1"))
-drawn(Wiring(("m1", "m2", "m3"), plugs, {"lan": {}}, frames))
+table = {"lan": {"52:54:00:00:00:01": "m1", "52:54:00:00:00:02": "m2"}}
+drawn(Wiring(("m1", "m2", "m3"), plugs, table, frames, from_nothing=True))
 """
 
 
@@ -122,12 +123,16 @@ def test_frames_are_gone_through_by_keyboard(notebook, axe_source, look, width):
     page.wait_for_selector(".labkit-topology")
     words, marks = page.locator(".lt-words"), page.locator(".lt-marks")
     assert words.inner_text() == "Before the first of 2 frames." and marks.locator("path").count() == 0
+    known = page.locator(".lt-learnt")
+    assert known.inner_text() == "The switch has not learnt where anybody is."
     page.get_by_role("slider", name="frame").focus()
     page.keyboard.press("ArrowRight")
-    assert words.inner_text() == "Frame 1 of 2, at 0.000 ms m1 sends to all: who has 10.0.0.2? Seen by m2."
+    said = "Frame 1 of 2, at 0.000 ms m1 sends to all: who has 10.0.0.2? Seen by m2. The switch learns where m1 is."
+    assert words.inner_text() == said and known.locator("tbody tr").count() == 1
     assert marks.locator("text=sends").count() == 1 and marks.locator("text=sees it").count() == 1
     page.get_by_role("button", name="Next").press("Enter")
     assert words.inner_text().startswith("Frame 2 of 2, at 100.000 ms m2 sends to m1")
+    assert known.locator("tbody tr").count() == 2
     page.get_by_role("button", name="Next").press("Enter")
     assert words.inner_text().startswith("Frame 2 of 2")
     page.get_by_role("button", name="Previous").press("Enter")

@@ -132,3 +132,21 @@ def test_a_refused_setting_greys_the_picture(opened):
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
     page.wait_for_function("() => getComputedStyle(document.querySelector('.lk-memory-drawn')).opacity === '1'")
+
+
+def test_reset_takes_the_moment_back_to_the_end(opened):
+    page = opened("views.Panel('memory-balloon', target=128)").page
+    moment = page.get_by_role("slider", name="moment")
+    moment.focus()
+    page.keyboard.press("Home")
+    assert parts(page) == {"kernel": 38, "used": 34, "free": 185}
+    page.get_by_role("button", name="Reset").click()
+    page.wait_for_function("() => document.querySelector('.lk-when').textContent.includes('the end')")
+    assert parts(page)["ballooned"] == 128
+
+
+def test_what_is_never_live_has_no_columns_for_it(opened):
+    page = opened("views.Panel('memory-overcommit', seconds=2.0, memory=32.0)").page
+    assert page.locator(".lk-card thead").first.inner_text().split() == ["machine", "theory", "simulated"]
+    row = page.locator(".lk-card tbody tr").first
+    assert row.locator("td").count() == 2

@@ -93,6 +93,29 @@ def test_a_choice_redraws_and_the_phases_share_a_scale(opened, axe_source):
     assert watched.axe(".jp-Notebook .jp-OutputArea", axe_source) == {}
 
 
+@pytest.mark.parametrize(("look", "width"), [("JupyterLab Light", 1000), ("JupyterLab Dark", 500)])
+def test_who_reaches_whom_is_a_table_in_the_place_of_bars(opened, axe_source, look, width):
+    watched = opened("views.Panel('net-isolation')", width=width)
+    page = watched.page
+    page.evaluate("(theme) => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", look)
+    page.wait_for_timeout(400)
+    assert page.locator(".lk-bar").count() == 0 and page.locator(".lk-sample-theory").is_hidden()
+    cells = page.locator(".lk-instead > div td")
+    assert cells.all_inner_texts() == ["itself", "yes", "no", "yes", "itself", "no", "no", "no", "itself"]
+    page.get_by_text("In numbers", exact=True).click()
+    serial = drawn(page)
+    page.get_by_label("VLAN of m3").focus()
+    page.keyboard.type("10")  # as a person chooses by keyboard
+    wait_for_frame_after(page, serial)
+    page.wait_for_function(
+        "() => ![...document.querySelectorAll('.lk-instead td')].some((one) => one.innerText == 'no')"
+    )
+    assert page.locator(".lk-in-numbers tbody tr").first.is_visible()  # what was opened stays open
+    assert page.locator(".labkit-view").bounding_box()["height"] < 700
+    watched.keep(f"panel-who-{look.split()[1].lower()}", ".labkit-panel")
+    assert watched.axe(".jp-Notebook .jp-OutputArea", axe_source) == {}
+
+
 def test_an_experiment_with_an_end_is_run_live_once(opened):
     watched = opened(ONCE, height=1600)
     page = watched.page

@@ -9,10 +9,13 @@ import pytest
 import labkit
 from labkit import views
 from labkit.experiments import load
+from labkit.experiments.governing import SPARE
 from labkit.experiments.memory_published import published
 from labkit.experiments.settings import SettingError
+from labkit.host.memory import GUEST
 from labkit.host.policies import ESXI
 
+TEACHING = Path(__file__).resolve().parents[2] / "TEACHING.md"
 SOURCE = Path(__file__).resolve().parents[2] / "notebooks" / "source" / "03-memory.md"
 BALLOON, DYNAMIC, OVERCOMMIT, SHARING = "memory-balloon", "memory-dynamic", "memory-overcommit", "memory-sharing"
 
@@ -23,10 +26,10 @@ SAID = [
     (BALLOON, {"target": 128}, "m1", "host_resident", "simulated", "as the balloon grows, to {:.0f} MiB"),
     (BALLOON, {"target": 128, "memory": 128}, "m1", "guest_total", "simulated", "has {:.1f} MiB to deal out"),
     (BALLOON, {"target": 128}, "m1", "guest_total", "simulated", "the ballooned one {:.1f} MiB"),
-    (BALLOON, {"target": 160}, "m1", "guest_free", "theory", "says that {:.1f} MiB are free"),
-    (BALLOON, {"target": 160}, "m1", "guest_free", "theory", "in use, {:.1f} free, and 160"),
-    (BALLOON, {"target": 160}, "m1", "guest_total", "theory", "The {:.1f} MiB in all of which the guest"),
-    (BALLOON, {"target": 160}, "m1", "host_resident", "theory", "free, and {:.0f}, which the balloon leaves"),
+    (BALLOON, {"target": 176}, "m1", "guest_free", "theory", "says that {:.1f} MiB are free"),
+    (BALLOON, {"target": 176}, "m1", "guest_free", "theory", "33.5 in use, {:.1f} free"),
+    (BALLOON, {"target": 176}, "m1", "host_resident", "theory", "256 − 80 = {:.0f} MiB"),
+    (BALLOON, {"target": 176}, "m1", "host_resident", "simulated", "(The simulation says {:.0f}, for the 6 MiB"),
     (OVERCOMMIT, {}, "m1", "slowdown", "theory", "With `balloon` the programs take {:.2f} times as long"),
     (OVERCOMMIT, {"reclaim": "swap"}, "m1", "slowdown", "simulated", "With `swap` it is {:.2f} times"),
     (OVERCOMMIT, {"reclaim": "sharing"}, "m1", "slowdown", "simulated", "so it is {:.2f} times with `sharing`"),
@@ -62,7 +65,7 @@ def test_the_policies_leave_as_much_short_as_said(source):
     assert f"`{worst}` is short of {short[worst]:.0f}, and `{best}` has {idle[best]:.0f} to spare" in source
     assert f"the mean of {load(DYNAMIC).Settings().steps} steps of a second each" in source
     others = [sum(of_all(policy, "short").values()) for policy in ("dynamic", "hyper-v", "esxi")]
-    said = "With `dynamic` it is {:.0f}, with `hyper-v` {:.0f}, with `esxi` {:.0f} MiB"
+    said = "With `dynamic` it is {:.1f}, with `hyper-v` {:.1f}, with `esxi` {:.1f} MiB"
     assert said.format(*others) in source
     assert min(others) > 0.5  # "None of them comes to nothing"
 
@@ -140,12 +143,67 @@ def test_the_least_that_a_guest_is_left_is_as_said(source):
         views.run(BALLOON, host="simulated", target=64)
     least = str(refused.value).split("target must be ")[1].split(" ")[0]
     assert f"says that {least} MiB or more would do" in source
+    kept, used = GUEST.kept(256.0), GUEST.used + GUEST.files
+    assert f"Nor would {kept + used:.1f} do" in source
+    assert f"{GUEST.reserve:.0f} MiB have to stay free" in source
+    assert f"{GUEST.files:.1f} of the {used:.1f} are copies of files" in source
+    assert f"{kept:.1f} + {GUEST.used:.1f} + {GUEST.reserve:.0f}, which makes {least}" in source
+
+
+def test_the_second_prediction_is_shown_nowhere_before_it_is_asked(source):
+    """Its answer is what the balloon leaves, and no number of the text or of a cell until its own fold."""
+    before, fold = source.split("Open this when you have locked your second prediction")
+    held = views.run(BALLOON, host="simulated", target=256 - 80).value("m1", "host_resident", "theory")
+    assert "its balloon takes 80 MiB and holds them" in before and "target=256 - 80)" in before
+    assert f"{held:.0f}" not in before and f"{held:.0f}" in fold
+
+
+def test_the_clock_of_the_balloon_is_as_said(source):
+    seen = views.run(BALLOON, host="simulated", target=128).outcome.simulated
+    looks = (seen.seconds - load(BALLOON).Settings().seconds) / load(BALLOON).LOOK
+    assert looks == 3 and f"clock says {seen.seconds:.2f} s: it looked three times" in source
+
+
+def test_the_pages_that_a_guest_swaps_itself_are_as_said(source):
+    (row, *_others) = views.run(OVERCOMMIT, host="simulated", ratio=3.0).outcome.simulated.rows
+    settings = load(OVERCOMMIT).Settings(ratio=3.0)
+    works, left = settings.working * settings.memory, settings.memory - settings.lacking
+    assert row["machine"] == "m1"
+    assert f"Of the {works:.0f} MiB that its programs work through the bar has {left:.0f} left." in source
+    assert f"The other {works - left:.0f} the guest has swapped" in source
+
+
+def test_the_forty_draws_can_all_be_set(source):
+    assert "(the setting `seed`, 1 to 40)" in source
+    lowest, highest = load(DYNAMIC).SHOWN["seed"]
+    assert lowest <= 1 and highest >= 40
+
+
+def test_what_stays_free_in_each_guest_is_as_said(source):
+    floor, program = GUEST.reserve, SPARE - GUEST.reserve
+    said = f"In each guest {SPARE:.0f} MiB stay free: the {floor:.0f} that have to, and {program:.0f}"
+    assert said in source
+    short = {line.machine: line.values[-1] for line in dynamic_lines() if line.quantity == "short"}
+    assert {name for name, value in short.items() if value > 0} == {"m3", "m4"}
+    assert "when `m3` and `m4` are short" in source
+
+
+def dynamic_lines():
+    return views.run(DYNAMIC, host="simulated").outcome.simulated.series
+
+
+def test_the_instructor_has_the_numbers_of_the_second_prediction():
+    lesson = TEACHING.read_text(encoding="utf-8").split("## Lesson 03")[1].split("## Lesson 04")[0]
+    seen = views.run(BALLOON, host="simulated", target=176)
+    total, free, held = (seen.value("m1", name) for name in ("guest_total", "guest_free", "host_resident"))
+    theory = seen.value("m1", "host_resident", "theory")
+    assert f"(`target` 176): {total:.0f}, {int(total - free)}, {free:.0f}, and {held:.0f} ({theory:.0f})" in lesson
 
 
 def test_what_is_in_use_is_as_said(source):
     seen = views.run(BALLOON, host="simulated", target=256)
     used = seen.value("m1", "guest_total") - seen.value("m1", "guest_free")
-    said = re.findall(r"([\d.]+) MiB (?:now|in use)", source) + re.findall(r"256 promised, ([\d.]+) in use", source)
+    said = re.findall(r"([\d.]+) MiB (?:now|in use)", source) + re.findall(r"in the balloon, ([\d.]+) in use", source)
     assert said == [f"{used:.1f}"] * 4
     kept = 256 - seen.value("m1", "guest_total")
     assert f"64 − {kept:.1f} for its kernel − {said[0]} in use" in source

@@ -93,10 +93,10 @@ def test_without_live_nothing_agrees():
 
 def test_many_bytes_are_told_in_mebibytes_too():
     words = quantity(load("snapshot-loss"), "readable")
-    assert beside(6_881_280, words) == " B (6.6 MiB)" and beside(4096, words) == " B"
+    assert beside(6_881_280, words) == " B (6.56 MiB)" and beside(4096, words) == " B"
     assert beside(6_881_280, quantity(load("snapshot-revert"), "state")) == " MiB"
     values = {("m1", "readable"): 4096.0, ("copy", "readable"): 6_881_280.0}
-    assert "m1 4096 B, copy 6,881,280 B (6.6 MiB)." in text.reading(outcome("snapshot-loss", values))
+    assert "m1 4096 B, copy 6,881,280 B (6.56 MiB)." in text.reading(outcome("snapshot-loss", values))
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_rows_have_the_name_of_what_they_are(name, head):
 def test_what_is_the_same_everywhere_is_said_of_rows_and_not_of_machines():
     moments = {(moment, "file_bytes"): 33_820_672.0 for moment in ("before", "after", "again")}
     said = text.reading(outcome("disk-trim", {(m, "store_bytes"): n for (m, _), n in moments.items()} | moments))
-    assert ": the same for before, after and again, 33,820,672 B (32.3 MiB)." in said and "machine" not in said
+    assert ": the same for before, after and again, 33,820,672 B (32.25 MiB)." in said and "machine" not in said
     layers = {(f"m{number}", "readable"): 4096.0 for number in range(1, 7)}
     assert ": the same for every layer, 4096 B." in text.reading(outcome("snapshot-loss", layers))
     alike = {(f"m{number}", "cpu"): 0.5 for number in (1, 2)}

@@ -1,5 +1,6 @@
 """A panel about memory: what it says of a setting that cannot be, of sliders to begin with, and of no live host."""
 
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -139,3 +140,20 @@ def test_a_programs_text_does_not_bury_the_other_commands():
     assert "virsh setmem m1 128MiB --live" in written and "x" * 200 not in written
     assert "letters more" in written and "(2 commands)" in written
     assert folded(["# nothing yet"]) == ""
+
+
+@pytest.mark.parametrize(
+    ("experiment", "begins"),
+    [
+        ("memory-balloon", "Simulated on the host, at the end: m1 "),
+        ("memory-dynamic", "Simulated short, on average: m1 "),
+    ],
+)
+def test_the_sentence_says_of_which_moment_it_is(experiment, begins):
+    assert Panel(experiment).view.frame["reading"].startswith(begins)
+
+
+def test_what_is_held_for_neighbours_differs_in_colour_and_in_pattern():
+    held = Panel("memory-dynamic", machines=4).view.frame["memory"]["held"]
+    for one, other in pairwise(held):
+        assert one["colour"] != other["colour"] and one["pattern"] != other["pattern"]

@@ -11,7 +11,8 @@ import labkit
 from labkit import views
 from labkit.host import Ability, Event, HostError, Observation, Provenance
 from labkit.host.networks import Port, Rule, Shape
-from labkit.views.matrices import matrix
+from labkit.views import frame as frames
+from labkit.views.matrices import asks_only_who, grid, matrix
 from labkit.views.topologies import Replay, drawn
 from labkit.views.wiring import Frame, Plug, Wiring, frames_of
 from labkit.views.wiringdrawing import drawing, labels, marks
@@ -231,6 +232,8 @@ def test_the_switch_is_seen_to_learn():
     assert learnt_by(replay)[:3] == [set(), {"m1"}, {"m1", "m2"}]
     assert learnt_by(replay)[-1] == now == {"m1", "m2"}
     assert len(replay.tables) == len(replay.frames) + 1
+    news = [re.findall(r"The switch learns where (\w+) is\.$", frame["words"]) for frame in replay.frames]
+    assert news[:2] == [["m1"], ["m2"]] and not any(news[2:])
     assert "The switch has not learnt where anybody is." in replay.tables[0]
     assert "What the switch has learnt<" in replay.tables[1]
     assert "learnt" not in replay.picture  # the picture does not know at which frame one looks
@@ -246,3 +249,43 @@ def test_no_mark_has_the_colour_of_a_vlan(wiring):
     over = svg_of(f"<svg xmlns='http://www.w3.org/2000/svg'>{marks(wiring, ASKED)}</svg>")
     used = {each.get(which) for each in over.iter() for which in ("fill", "stroke")} - {None, "none"}
     assert used == {"currentColor"}
+
+
+def answers(**columns):
+    """The same, of an experiment that asks nothing else, and answers yes or no."""
+    found = reached(**columns)
+    found.rows.pop()
+    found.experiment.LABELS = {"reachable": ("Who is reached", "", "1 or 0")}
+    return found
+
+
+def test_where_only_who_is_asked_the_table_stands_in_the_place_of_bars():
+    result = views.run("net-isolation", host="simulated", auditor="trunk")
+    assert asks_only_who(result.outcome) and "<svg" not in result.html
+    assert "Theory and simulated say the same of each pair." in result.html
+    table = ElementTree.fromstring(re.search(r"<table.*?</table>", result.html, re.DOTALL)[0])
+    assert [cell.text for cell in table.iter("td")][:4] == ["itself", "yes", "no", "yes"]
+    assert "<details><summary>In numbers</summary>" in result.html and "m1>auditor" in result.text
+    (quantity,) = views.Panel("net-isolation").view.frame["quantities"]
+    assert "say the same of each pair." in quantity["instead"]
+
+
+@pytest.mark.parametrize("name", ["net-firewall", "net-switch", "isolation", "cpu-shares"])
+def test_all_others_have_bars(name):
+    result = views.run(name, host="simulated")
+    assert not asks_only_who(result.outcome) and "<svg" in result.html
+    assert not any(entry["instead"] for entry in frames.build(result.outcome, 1)["quantities"])
+
+
+def test_a_difference_is_marked_and_named_below():
+    page = grid(answers(theory=(1, 0, 1), simulated=(1.0, 0.0, 1.0), live=(1.0, 1.0, 1.0)))
+    assert "Theory, simulated and live differ for m2 to m1, in a thick frame." in page
+    assert page.count("border:3px solid") == 1
+    assert "theory no, simulated no, live yes" in page
+    assert "From theory alone." in grid(answers(theory=(1, 0, 1)))
+
+
+def test_frames_are_counted_in_whole_numbers():
+    said = repr(views.run("net-switch", host="simulated"))
+    assert re.search(r"^m3 +1 +1 ", said, re.MULTILINE) and ".000" not in said
+    assert "the same, 1 frame." in said

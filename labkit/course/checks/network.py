@@ -32,7 +32,7 @@ LIST = (
 """The auditor's list: who, to whom, at which port of TCP, and whether that is to get through."""
 
 SECONDS = 6.0  # that the two send, at the same time
-FAST = 15.0  # Mbit/s that the shop is to keep beside the Wi-Fi; an emulated guest sends some 50 to 150
+FAST = 15.0  # Mbit/s that the shop is to keep beside the Wi-Fi; an emulated guest sends some 50 to 300
 ABOVE, BELOW = 1.05, 0.8  # of the Wi-Fi's rate: no more, and not much less
 _BURST = 0.05  # MB
 

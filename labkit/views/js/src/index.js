@@ -172,6 +172,7 @@ function render({ model, el }) {
     const width = across(frame.quantities.length);
     if (frame.begun !== begun) {
       begun = frame.begun;
+      moment = null;
       axes.forget();
       before.forget();
     }
@@ -183,15 +184,20 @@ function render({ model, el }) {
     part("reading").textContent = frame.reading;
     const focused = [...root.querySelectorAll(".lk-scroll")].indexOf(document.activeElement);
     part("sample-theory").parentElement.hidden = !frame.quantities.some(({ theory }) => theory?.some((v) => v != null));
+    const opened = part("in-numbers")?.open;
     const cards = frame.quantities.map((quantity, index) => {
       const id = `${prefix}-table-${index}`;
       // A run in phases has bars and numbers for each phase, and over time only curves.
       const counted = ["theory", "simulated", "live"].some((column) => quantity[column]?.some((value) => value != null));
       const lines = quantity.curves.length ? curves(frame, quantity, data, width, counted ? id : `${id}-head`) : "";
-      const inside = counted ? bars(frame, quantity, width, prefix, id, axes, before) + table(frame, quantity, id, prefix) + lines : lines;
+      const rows = counted ? table(frame, quantity, id, prefix) : "";
+      const folded = `<details class="lk-in-numbers"${opened ? " open" : ""}><summary>In numbers</summary>${rows}</details>`;
+      if (quantity.instead) return `<section class="lk-card lk-instead" style="max-width:100%">${quantity.instead}${folded}</section>`;
+      const inside = counted ? bars(frame, quantity, width, prefix, id, axes, before) + rows + lines : lines;
       return `<section class="lk-card" role="group" style="width:${width}px" aria-labelledby="${id}-head"><h3 id="${id}-head">${safe(headed(quantity))}</h3>${inside}</section>`;
     });
     const kept = (later) => cards.filter((_, index) => Boolean(frame.quantities[index].later) === later).join("");
+    part("sample-theory").closest("ul").hidden = frame.quantities.every(({ instead }) => instead);
     part("was-key").hidden = !cards.some((card) => card.includes("lk-was"));
     for (const place of ["cards", "cards-more"]) part(place).style.gridTemplateColumns = `repeat(auto-fill, ${width}px)`;
     part("cards").innerHTML = kept(false);
