@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Reveal", "columns", "miss", "truth"]
 
 _SHOWN = 0.001  # the last digit that is shown of a number below 1
+_NOTHING = 1e-9  # what is left by rounding where two numbers are the same
 _COLUMNS = ("theory", "simulated", "live")
 _SOURCES = {"theory": " from theory", "simulated": " from the simulation", "live": " from the live run"}
 _AS = {"theory": "as theory has it", "simulated": "as the simulation has it", "live": "as your live run had it"}
@@ -76,19 +77,22 @@ def _beside(values: Iterable[float], unit: str) -> list[str]:
 
 def _off(by: float, unit: str) -> str:
     """How far off, as it is said: below what the numbers show, only that."""
-    return f"less than {amount(_SHOWN, unit)}" if 1e-9 < by < _SHOWN / 2 else amount(round(by, 9), unit)
+    return f"less than {amount(_SHOWN, unit)}" if _NOTHING < by < _SHOWN / 2 else amount(round(by, 9), unit)
 
 
 def _misses(answer: Mapping[str, Any], values: Mapping[str, float]) -> str:
     unit = str(answer.get("unit", ""))
     column = next((name for name in _COLUMNS if name in values), "")
-    by = _off(miss(answer, values), unit)
-    if by == _off(0.0, unit):
+    if _exact(answer, values):
         return f"Exactly right, {_AS[column]}." if column else "Exactly right."
-    off = f"You were off by {by}{_SOURCES.get(column, '')}"
+    off = f"You were off by {_off(miss(answer, values), unit)}{_SOURCES.get(column, '')}"
     if _near(answer, values):
         return f"{off}: near enough."
     return f"{off}; {amount(answer.get('within', 0.0), unit)} was near enough."
+
+
+def _exact(answer: Mapping[str, Any], values: Mapping[str, float]) -> bool:
+    return miss(answer, values) <= _NOTHING
 
 
 def _near(answer: Mapping[str, Any], values: Mapping[str, float]) -> bool:
@@ -193,8 +197,8 @@ class Reveal(Shown):
         unit = str(earlier[0].get("unit", ""))
         before, this = (_off(off, unit) for off in (miss(*earlier), miss(answer, self.values)))
         if was_near:
-            exact = before == _off(0.0, unit)
-            return [f"The first time you were {'exactly right' if exact else f'near enough: off by {before}'}."]
+            how = "exactly right" if _exact(*earlier) else f"near enough: off by {before}"
+            return [f"The first time you were {how}."]
         if not is_near and (this == before or not _alike(earlier[0], answer)):
             return []  # which of the two was the better answer nobody can say
         change = "Nearer" if is_near or miss(answer, self.values) < miss(*earlier) else "Further off"

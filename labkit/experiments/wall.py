@@ -19,6 +19,7 @@ from typing import Any, get_args
 
 from labkit.experiments.settings import SettingError
 from labkit.host.networks import Action, Direction, Rule
+from labkit.host.words import listed
 
 __all__ = ["MOST_RULES", "NONE", "read", "rules_of"]
 
@@ -29,11 +30,7 @@ _LIKE = "accept tcp 80, drop tcp, accept icmp from m3"
 _MACHINES = ("m1", "m2", "m3")
 
 
-def _listed(words: Sequence[str]) -> str:
-    return f"{', '.join(words[:-1])} or {words[-1]}"
-
-
-_BEGINS = f"begins with {_listed(_ACTIONS)}"
+_BEGINS = f"begins with {listed(_ACTIONS, 'or')}"
 
 
 def read(value: Any, machines: Sequence[str] = _MACHINES) -> tuple[str, ...]:
@@ -70,9 +67,9 @@ def _parts(text: str, machines: Sequence[str]) -> tuple[str, str, int | None, st
     if action not in _ACTIONS:
         raise SettingError(f"A rule {_BEGINS}, not {text.strip()!r:.60}.")
     if not kind:
-        raise SettingError(f"After {action!r} say what: {_listed(_KINDS)}, as in '{action} any'.")
+        raise SettingError(f"After {action!r} say what: {listed(_KINDS, 'or')}, as in '{action} any'.")
     if kind not in _KINDS:
-        raise SettingError(f"After {action!r} comes {_listed(_KINDS)}, not {kind!r:.40}.")
+        raise SettingError(f"After {action!r} comes {listed(_KINDS, 'or')}, not {kind!r:.40}.")
     rest, port, direction, source = words[2:], None, "in", ""
     if rest and kind in ("tcp", "udp") and rest[0].isascii() and rest[0].isdigit():
         number = rest.pop(0)
@@ -96,7 +93,8 @@ def _source(word: str, machines: Sequence[str]) -> str:
         return str(ipaddress.IPv4Network(word)).removesuffix("/32")
     except ValueError:
         raise SettingError(
-            f"After 'from' comes {_listed(machines)}, or an address such as 10.0.0.1 or 10.0.0.0/24, not {word!r:.40}."
+            f"After 'from' comes {listed(machines, 'or')}, "
+            f"or an address such as 10.0.0.1 or 10.0.0.0/24, not {word!r:.40}."
         ) from None
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import get_args
 
 from labkit.host.networks import Action, Direction, Port, Rule, Shape
 
-__all__ = ["MOST_VLAN", "checked_name", "checked_port", "checked_rules"]
+__all__ = ["MOST_SENDERS", "MOST_VLAN", "checked_name", "checked_port", "checked_rules", "checked_senders"]
 
 MOST_VLAN = 4094
 """VLANs are numbered from 1 to 4094 (IEEE 802.1Q: twelve bits, of which 0 and 4095 have another meaning)."""
+
+MOST_SENDERS = 16
+"""So many machines may send to one at the same time."""
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,19}", re.ASCII | re.IGNORECASE)
 
@@ -111,3 +114,17 @@ def checked_port(
         _shape(shape),
         bool(spoof),
     )
+
+
+def checked_senders(sender: str | Sequence[str]) -> list[str]:
+    """Who is to send at the same time, in order.
+
+    Raises
+    ------
+    ValueError
+        Where there is nobody, one is named twice, or they are more than `MOST_SENDERS`.
+    """
+    names = [sender] if isinstance(sender, str) else list(sender)
+    if not 0 < len(names) <= MOST_SENDERS or len(set(names)) < len(names):
+        raise ValueError(f"name from 1 to {MOST_SENDERS} senders, each once")
+    return names

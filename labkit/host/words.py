@@ -1,11 +1,12 @@
-"""What a host says when it cannot, what it can, and how much memory a size is."""
+"""What a host says when it cannot, what it can, how much memory a size is, and several words in one sentence."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Ability", "HostError", "mebibytes"]
+__all__ = ["Ability", "HostError", "listed", "mebibytes"]
 
 
 class HostError(Exception):
@@ -60,3 +61,10 @@ def mebibytes(size: str | float) -> float:
     if not match or factor is None or float(match[1]) <= 0:
         raise ValueError(f"a size looks like '128 MiB' or '1 GiB', not {size!r}")
     return float(match[1]) * factor
+
+
+def listed(words: Sequence[str], last: str = "and") -> str:
+    """Words with commas between and a word before the last: "m1, m2 and m3"."""
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} {last} {words[-1]}"

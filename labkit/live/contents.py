@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from labkit.host import HostError
+from labkit.live.journal import more_such
 from labkit.live.trimming import plainly
 
 if TYPE_CHECKING:
@@ -103,8 +104,7 @@ def overwrite(machine: LiveMachine, disk: str, places: Sequence[tuple[int, int]]
         first = shlex.join(plainly("write", device, *places[0]))
         machine.host.comment(f"in {machine.name}: {first}")
     if len(places) > 1:
-        more = len(places) - 1
-        machine.host.comment(f"and {more} more such write{'s'[: more != 1]} in {machine.name}")
+        machine.host.comment(f"{more_such(len(places) - 1, 'write')} in {machine.name}")
     _script(machine, _WRITE, device, *words, doing="write to its disk")
 
 

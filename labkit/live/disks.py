@@ -20,7 +20,7 @@ from labkit.host.disks import FORMATS, Extent
 from labkit.live import appliance, budget, conversion, ownership, reading
 from labkit.live.budget import AHEAD, BLOCK, LEFT_FREE
 from labkit.live.disk_tools import INSTALL, driver_of, run_tool, version_of
-from labkit.live.journal import Journal
+from labkit.live.journal import Journal, more_such
 
 if TYPE_CHECKING:
     from labkit.live.machine import LiveMachine
@@ -176,8 +176,7 @@ class LiveDisk:
         shown = words[: 5 + 2 * 8]
         self._shelf.journal.command([*shown, self.path.name])
         if len(words) > len(shown):
-            more = len(self._pending) - 8
-            self._shelf.journal.note(f"and {more} more such write{'s'[: more != 1]} in the same qemu-io")
+            self._shelf.journal.note(f"{more_such(len(self._pending) - 8, 'write')} in the same qemu-io")
         times = f", {len(self._pending):,} times" if len(self._pending) > 1 else ""
         self._shelf.tell(f"Writing to the disk “{self.name}”{times}", 0.0)
         complaint = run_tool(*words, str(self.path)).strip()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-__all__ = ["Journal"]
+__all__ = ["Journal", "more_such"]
 
 
 class Journal:
@@ -31,3 +31,8 @@ class Journal:
     def lines(self) -> list[str]:
         """All that was noted; a list of the caller's own."""
         return list(self._lines)
+
+
+def more_such(count: int, what: str) -> str:
+    """What is said in the place of so many more commands like the last one: "and 2 more such writes"."""
+    return f"and {count} more such {what}{'s'[: count != 1]}"

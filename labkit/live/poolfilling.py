@@ -141,8 +141,8 @@ class LiveFilling:
         """Let them write, and watch; see `labkit.host.pools.Filling.watch`."""
         if not seconds > 0:
             raise ValueError("seconds must be above 0")
-        doing = "The guests write until the pool is full, or all is written"
         if self._begun is None:
+            doing = "The guests write until the pool is full, or all is written"
             self._go()
         elif at_least:
             doing = "The pool is full, and the guests stand still"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from labkit.host import HostError
 from labkit.host.trimming import checked_places
+from labkit.live.journal import more_such
 
 if TYPE_CHECKING:
     from labkit.live.machine import LiveMachine
@@ -81,8 +82,7 @@ def act(machine: LiveMachine, what: Literal["write", "discard"], disk: str, plac
     else:  # in a call of the agent it would be too long to be shown whole
         machine.host.comment(f"in {machine.name}: {shlex.join(plain)}")
     if len(found) > 1:
-        more = len(found) - 1
-        machine.host.comment(f"and {more} more such command{'s'[: more != 1]} in {machine.name}")
+        machine.host.comment(f"{more_such(len(found) - 1, 'command')} in {machine.name}")
     doing = "writing to" if what == "write" else "discarding on"
     machine.host.progress(f"{doing} the disk “{disk}” of {machine.name}", 0.0)
     command = ["/tools/bin/python3", "-I", "-S", "-c", _PROGRAM, what, device, words]

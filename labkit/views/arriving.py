@@ -17,7 +17,7 @@ from labkit.host import Observation
 from labkit.views.arrivingdrawing import drawing, swatch
 from labkit.views.palette import Look, look
 from labkit.views.picture import Picture
-from labkit.views.text import disturbed_line, host_lines
+from labkit.views.text import host_lines, notice
 
 __all__ = ["Sender", "bytes_over_time", "drawn", "in_words", "senders"]
 
@@ -105,8 +105,8 @@ def bytes_over_time(outcome: Outcome) -> Picture:
         Where the experiment knows no bound over time.
     """
     where = host_lines(outcome)
-    if notice := disturbed_line(outcome.live):
-        where.append(notice)
+    if said := notice(outcome):
+        where.append(said)
     below = "".join(f'<p style="margin:2px 0;font-size:90%">{html.escape(line)}</p>' for line in where)
     return Picture(f"<div>{drawn(outcome)}{below}</div>", "\n".join([in_words(outcome), *where]))
 

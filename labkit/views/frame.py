@@ -214,7 +214,7 @@ def build(
     for name, those in text.by_quantity(rows).items():
         words = quantity(outcome.experiment, name)
         entry: dict[str, Any] = {"name": name, "unit": words.unit, "heading": words.heading, "places": words.places}
-        entry["label"], entry["counted"] = words.label, not words.places and not words.in_mebibytes
+        entry["label"], entry["counted"] = words.label, words.counted
         entry["fraction"], entry["answer"], entry["bytes"] = words.is_fraction, words.yes_or_no, words.in_mebibytes
         entry["together"] = bool(text.together(outcome.experiment, name, those))
         entry |= {column: _column(those, column, machines) for column in COLUMNS}

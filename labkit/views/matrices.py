@@ -9,9 +9,10 @@ import html
 from typing import Any
 
 from labkit.experiments.outcome import Outcome
+from labkit.host.words import listed
 from labkit.views.picture import Picture
 from labkit.views.text import by_quantity, host_lines, notice, reading, table, untroubled
-from labkit.views.words import listed, quantity
+from labkit.views.words import quantity
 
 __all__ = ["asks_only_who", "grid", "matrix", "reached"]
 

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.experiments.outcome import Outcome
 from labkit.host.memory import GUEST
-from labkit.views.words import listed, number, significant
+from labkit.host.words import listed
+from labkit.views.words import number, significant
 
 if TYPE_CHECKING:
     from labkit.views.frame import Curve

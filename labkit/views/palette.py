@@ -10,6 +10,7 @@ The *columns* (theory, simulated, live) are told apart by how a bar is filled: h
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -109,7 +110,7 @@ def places(names: Iterable[str]) -> dict[str, int]:
     each = list(dict.fromkeys(names))
     found = {name: int(number[1]) - 1 for name in each if (number := _NUMBERED.fullmatch(name))}
     taken = set(found.values())
-    left = (index for index in range(len(each) + 100) if index not in taken)
+    left = (index for index in itertools.count() if index not in taken)
     return {name: found[name] if name in found else next(left) for name in each}
 
 

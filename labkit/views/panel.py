@@ -18,6 +18,7 @@ import ipywidgets as widgets
 from labkit.experiments.outcome import Outcome, compare
 from labkit.experiments.settings import SettingError
 from labkit.host import Host, HostError, Observation
+from labkit.host.words import listed
 from labkit.views import frame as frames
 from labkit.views import memory, text
 from labkit.views.asked import Openers, experiment_of, settings_of
@@ -30,7 +31,6 @@ from labkit.views.said import Said
 from labkit.views.session import Audience, Session, stop_running, streams
 from labkit.views.underway import Underway, aloud, plain
 from labkit.views.watched import has_guests, machines_of
-from labkit.views.words import listed
 
 __all__ = ["Panel"]
 

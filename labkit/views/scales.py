@@ -75,8 +75,7 @@ def mark(axes: Axes, end: float, scale: Scale) -> None:
     if words.yes_or_no:
         axes.set_xticks([0, 1], ["0 (no)", "1 (yes)"])
         return
-    counted = not words.places and not words.in_mebibytes
-    ticker = MaxNLocator(5 if end >= 1360 else 7, steps=[1, 2, 2.5, 5, 10], integer=counted)
+    ticker = MaxNLocator(5 if end >= 1360 else 7, steps=[1, 2, 2.5, 5, 10], integer=words.counted)
     ticks = [place for place in ticker.tick_values(0, end) if 0 <= place <= end]
     step = ticks[1] - ticks[0] if len(ticks) > 1 else 1.0
     places = next((count for count in range(7) if abs(round(step, count) - step) < 1e-9), 7)

@@ -14,11 +14,11 @@ from typing import Any
 
 from labkit.experiments.outcome import Outcome, bound_of
 from labkit.host import Observation
+from labkit.host.words import listed
 from labkit.views.words import (
     Quantity,
     beside,
     family,
-    listed,
     number,
     quantity,
     rows_of,

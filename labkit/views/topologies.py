@@ -7,16 +7,17 @@ those that it went out on. The browser does that by itself, so it works while a 
 from __future__ import annotations
 
 import html
+from itertools import pairwise
 from typing import Any
 
 import anywidget
 import traitlets
 
 from labkit.host import Observation
+from labkit.host.words import listed
 from labkit.views.picture import Picture
 from labkit.views.wiring import Wiring, wiring_of
 from labkit.views.wiringdrawing import drawing, key_of_vlans, learnt, lines, marks, page
-from labkit.views.words import listed
 
 __all__ = ["Replay", "drawn", "topology"]
 
@@ -24,10 +25,9 @@ MOST_FRAMES = 200
 """So many frames can be gone through, the first ones; the text names how many there were."""
 
 
-def _news(wiring: Wiring, number: int) -> str:
+def _news(before: Wiring, after: Wiring) -> str:
     """What a switch learns from a frame, where it is something new: for those too who do not see the table grow."""
-    before, after = (wiring.after(count).tables for count in (number, number + 1))
-    new = [known[mac] for name, known in after.items() for mac in known if mac not in before[name]]
+    new = [known[mac] for name, known in after.tables.items() for mac in known if mac not in before.tables[name]]
     return f" The switch learns where {listed(new)} is." if new else ""
 
 
@@ -115,11 +115,13 @@ class Replay(anywidget.AnyWidget):
 
     def __init__(self, wiring: Wiring) -> None:
         self.wiring = wiring
+        frames = wiring.frames[:MOST_FRAMES]
+        states = [wiring.after(count) for count in range(len(frames) + 1)]
         shown = [
-            {"words": f"{frame.words}{_news(wiring, number)}", "marks": marks(wiring, frame)}
-            for number, frame in enumerate(wiring.frames[:MOST_FRAMES])
+            {"words": f"{frame.words}{_news(*around)}", "marks": marks(wiring, frame)}
+            for frame, around in zip(frames, pairwise(states), strict=True)
         ]
-        tables = [learnt(wiring.after(count)) for count in range(len(shown) + 1)]
+        tables = [learnt(state) for state in states]
         super().__init__(picture=drawing(wiring), below=key_of_vlans(wiring), frames=shown, tables=tables)
 
     def __repr__(self) -> str:

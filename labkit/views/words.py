@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
 from decimal import Decimal
 from types import ModuleType
 from typing import Any
@@ -18,7 +17,6 @@ __all__ = [
     "decimals",
     "family",
     "known",
-    "listed",
     "number",
     "quantity",
     "rows_of",
@@ -79,6 +77,11 @@ class Quantity:
     def places(self) -> int:
         """How many decimals a number of it has."""
         return 0 if self.said_unit in _COUNTED else decimals(self.unit)
+
+    @property
+    def counted(self) -> bool:
+        """Whether it is a whole number of something that is not told in larger units."""
+        return not self.places and not self.in_mebibytes
 
     @property
     def yes_or_no(self) -> bool:
@@ -171,13 +174,6 @@ def significant(value: float, digits: int = 3) -> str:
         return str(value)
     rounded = Decimal(f"{value:.{digits}g}")
     return format(rounded, ",f") if abs(rounded) >= 10_000 else format(rounded, "f")
-
-
-def listed(words: Sequence[str], last: str = "and") -> str:
-    """Words with commas between and a word before the last: "m1, m2 and m3"."""
-    if len(words) < 2:
-        return "".join(words)
-    return f"{', '.join(words[:-1])} {last} {words[-1]}"
 
 
 def _plain(value: Any) -> str:

@@ -40,9 +40,9 @@ def live_required() -> bool:
 def open_live(live_required: bool):
     """Open a live host; where there is none the test is skipped, unless it is required."""
 
-    def opens() -> LiveHost:
+    def opens(**how: Any) -> LiveHost:
         try:
-            return labkit.live()
+            return labkit.live(**how)
         except HostError as error:
             if live_required:
                 raise

@@ -17,14 +17,8 @@ SECONDS = 3.0
 
 
 @pytest.fixture(scope="module")
-def host(live_required):
-    try:
-        opened = labkit.live(networks=True)
-    except HostError as error:
-        if live_required:
-            raise
-        pytest.skip(str(error))
-    with opened:
+def host(open_live):
+    with open_live(networks=True) as opened:
         shop = opened.network("shop")
         opened.create("internet", nics=[shop.port()])
         opened.create("web", nics=[shop.port()])

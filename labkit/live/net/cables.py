@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from labkit.live.livehost import LiveHost
     from labkit.live.machine import LiveMachine
 
-__all__ = ["Cable", "between", "checked_nics", "plug", "plug_again", "pull_out", "through"]
+__all__ = ["Cable", "between", "checked_nics", "plug", "plug_again", "pull_out", "require_machines", "through", "way"]
 
 QUIET = 10.0  # seconds for the guest to set something
 
@@ -248,6 +248,34 @@ def between(sender: LiveMachine, target: LiveMachine) -> tuple[Cable, Cable] | N
             if cable.network is other.network:
                 return cable, other
     return None
+
+
+def require_machines(host: LiveHost, names: Iterable[str]) -> None:
+    """Make sure that a host has machines of such names.
+
+    Raises
+    ------
+    HostError
+        Where one is missing.
+    """
+    for name in names:
+        if name not in host.machines:
+            raise HostError(f"There is no machine {name:.40}.", "Look at host.machines.")
+
+
+def way(host: LiveHost, sender: str, target: str) -> tuple[Cable, Cable]:
+    """The cables by which one machine, by its name, reaches another; see `between`.
+
+    Raises
+    ------
+    HostError
+        Where there is no such machine, or no network that both are in.
+    """
+    require_machines(host, (sender, target))
+    found = between(host.machines[sender], host.machines[target])
+    if found is None or sender == target:
+        raise HostError(f"{sender} and {target} are in no network together.", "Plug both into one.")
+    return found
 
 
 def pull_out(machine: LiveMachine) -> None:

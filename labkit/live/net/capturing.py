@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from labkit.host import Event, HostError, Observation, Row
-from labkit.live.net.cables import Cable, between, through
+from labkit.live.net.cables import Cable, through, way
 from labkit.live.net.network import room_of
 from labkit.live.private.watching import Capture, Frame
 
@@ -52,22 +52,16 @@ def capture(host: LiveHost, sender: str, target: str, count: int, known: bool) -
     """Count who sees what a sender sends; see `labkit.host.networks.Networked.capture`."""
     if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 1000:
         raise ValueError(f"count is a whole number from 1 to 1000, not {count!r:.40}")
-    for name in (sender, target):
-        if name not in host.machines:
-            raise HostError(f"There is no machine {name:.40}.", "Look at host.machines.")
-    way = between(host.machines[sender], host.machines[target])
-    if way is None or sender == target:
-        raise HostError(f"{sender} and {target} are in no network together.", "Plug both into one.")
-    cable, other = way
-    for one, another in (way, way[::-1]):
+    cable, other = there = way(host, sender, target)
+    for one, another in (there, there[::-1]):
         _trust(one, another, 3600, 3600)
-    for one, another in (way[::-1], way):
+    for one, another in (there[::-1], there):
         _know(one, another, known)
     try:
         return _seen(host, cable, other, count)
     finally:
         with contextlib.suppress(HostError):  # a machine may have ended
-            for one, another in (way, way[::-1]):
+            for one, another in (there, there[::-1]):
                 _trust(one, another, 30, 5)  # as Linux has it
                 if known:
                     _know(one, another, False)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, get_args
 
 from labkit.host import HostError, Observation, Row
 from labkit.host.networks import Reaching
-from labkit.live.net.cables import Cable, between, through
+from labkit.live.net.cables import Cable, between, require_machines, through
 from labkit.live.net.network import room_of
 from labkit.live.private.watching import Capture
 
@@ -91,9 +91,7 @@ def _checked(
         ipaddress.IPv4Address(claim)  # a ValueError where it is none
     known = host.machines
     asked = list(permutations(known, 2)) if pairs is None else [(str(a), str(b)) for a, b in pairs]
-    for name in {name for pair in asked for name in pair}:
-        if name not in known:
-            raise HostError(f"There is no machine {name:.40}.", "Look at host.machines.")
+    require_machines(host, {name for pair in asked for name in pair})
     return asked
 
 

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING
 import psutil
 
 from labkit.host import HostError, Observation, Row, Series
+from labkit.host.ports import checked_senders
+from labkit.host.words import listed
 from labkit.live import counters
-from labkit.live.net.cables import Cable, between
+from labkit.live.net.cables import Cable, way
 from labkit.live.net.network import room_of
 from labkit.live.private.room import Room
 from labkit.live.private.watching import counted
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["transfer"]
 
 PORT = 5201  # iperf3's own; each further sender has the next
-SENDERS = 16  # at once, at the most
 BEGUN = 10_000  # bytes; the two iperf3s tell each other less than that before one sends
 PATIENCE = 60.0  # seconds for iperf3 to begin to send; under emulation it takes one to three
 STREAMS = 4  # of TCP: while one waits, having lost a frame, the others go on
@@ -126,19 +127,9 @@ def _flows(host: LiveHost, sender: str | Sequence[str], target: str) -> list[Flo
     HostError
         Where there is no such machine, or no way.
     """
-    names = [sender] if isinstance(sender, str) else list(sender)
-    if not 0 < len(names) <= SENDERS or len(set(names)) < len(names):
-        raise ValueError(f"name from 1 to {SENDERS} senders, each once")
-    found = []
-    for place, name in enumerate(names):
-        for each in (name, target):
-            if each not in host.machines:
-                raise HostError(f"There is no machine {each:.40}.", "Look at host.machines.")
-        way = between(host.machines[name], host.machines[target])
-        if way is None or name == target:
-            raise HostError(f"{name} and {target} are in no network together.", "Plug both into one.")
-        found.append(Flow(*way, PORT + place, alone=len(names) == 1))
-    return found
+    names = checked_senders(sender)
+    ways = [way(host, name, target) for name in names]
+    return [Flow(*cables, PORT + place, alone=len(names) == 1) for place, cables in enumerate(ways)]
 
 
 def _busy(host: LiveHost) -> list[float]:
@@ -204,7 +195,7 @@ def _watch(host: LiveHost, flows: Sequence[Flow], seconds: float, every: float) 
 
 def _who(flows: Sequence[Flow]) -> str:
     names = [flow.cable.machine.name for flow in flows]
-    return f"{names[0]} sends" if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]} send"
+    return f"{listed(names)} send{'s'[: len(names) == 1]}"
 
 
 def _told(pair: str, moments: list[float], arrived: list[int]) -> tuple[tuple[Row, ...], tuple[Series, ...]]:

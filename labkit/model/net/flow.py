@@ -15,6 +15,7 @@ from simpy import Environment
 from simpy.events import Event, Timeout
 
 from labkit.host import Observation, Row, Series
+from labkit.host.ports import checked_senders
 from labkit.model.arguments import checked_seconds
 from labkit.model.net.fluid import FULL, Water, pour
 from labkit.model.net.frames import HEADER, Packet
@@ -34,7 +35,6 @@ WINDOW = 44
 RESEND = 0.2  # seconds
 PORT = 5201  # iperf3's; each further sender has the next
 OWN_PORT = 49151
-SENDERS = 16  # at once, at the most
 
 
 class Stream:
@@ -103,14 +103,6 @@ def _expected(one: Gate, seconds: float) -> float:
     return (card if shape is None else min(card, shape.burst * 1e6 + shape.average * 1e6 / 8 * seconds)) / FULL
 
 
-def _senders(sender: str | Sequence[str]) -> list[str]:
-    """Who sends, in order."""
-    names = [sender] if isinstance(sender, str) else list(sender)
-    if not 0 < len(names) <= SENDERS or len(set(names)) < len(names):
-        raise ValueError(f"name from 1 to {SENDERS} senders, each once")
-    return names
-
-
 def _meet(cabinet: Cabinet, one: Gate, other: Gate, port: int) -> bool:
     """Let two machines shake hands; whether they did."""
     other.stack.listening.add(("tcp", port))
@@ -135,7 +127,7 @@ def transfer(cabinet: Cabinet, sender: str | Sequence[str], target: str, seconds
     """Send as much as can be; see `labkit.host.networks.Networked.transfer`."""
     seconds = checked_seconds("seconds", seconds, 0.1, 3600.0)
     every = min(checked_seconds("every", every, max(0.001, seconds / INTERVALS), 3600.0), seconds)
-    names = _senders(sender)
+    names = checked_senders(sender)
     gates = [gates_of(cabinet, name, target) for name in names]
     host, since = cabinet.host, cabinet.host.now
     met = [_meet(cabinet, *pair, PORT + place) for place, pair in enumerate(gates)]
